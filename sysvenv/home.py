@@ -1,0 +1,85 @@
+"""Where everything of one user lies: the home directory of sysvenv and the paths in it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from sysvenv.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Home(NamedTuple):
+    """A sysvenv home. Built once at the edge and passed down; nothing below asks the environment for it."""
+
+    root: str
+    """Absolute path of the home, not resolved: scripts in `venv/bin` carry the path people use."""
+
+    @property
+    def venv(self) -> str:
+        """The live environment."""
+        return self.root + "/venv"
+
+    @property
+    def history(self) -> str:
+        """Directory of the operation records. Its presence is what makes a directory a home to the hook."""
+        return self.root + "/history"
+
+    @property
+    def head(self) -> str:
+        """File naming the operation the live environment stands at."""
+        return self.root + "/history/HEAD"
+
+    @property
+    def snapshots(self) -> str:
+        """Directory of the named states."""
+        return self.root + "/snapshots"
+
+    @property
+    def store(self) -> str:
+        """Root of the content store."""
+        return self.root + "/store"
+
+    @property
+    def config(self) -> str:
+        """The settings file; need not exist."""
+        return self.root + "/config.toml"
+
+    @property
+    def lock(self) -> str:
+        """The environment lock file, held for a whole operation and inherited by pip. Never unlinked."""
+        return self.root + "/lock"
+
+    @classmethod
+    def at(cls, path: str) -> Home:
+        """The home at `path`, made absolute without following symlinks. Touches no file."""
+        return cls(os.path.abspath(path))
+
+    @classmethod
+    def default(cls, environ: Mapping[str, str]) -> Home:
+        """The home `SYSVENV_HOME` names, else `~/.local/python-packages`.
+
+        Raises UsageError for a relative SYSVENV_HOME (it would mean another home in each directory), and where no
+        home directory of the user can be told.
+        """
+        named = environ.get("SYSVENV_HOME", "")
+        if named:
+            path = _expanded(named, environ)
+            if not os.path.isabs(path):
+                raise UsageError(f"SYSVENV_HOME is not an absolute path: {named}", "give it with a leading /")
+            return cls.at(path)
+        path = _expanded("~/.local/python-packages", environ)
+        if not os.path.isabs(path):
+            raise UsageError("cannot tell your home directory", "set HOME or SYSVENV_HOME")
+        return cls.at(path)
+
+
+def _expanded(path: str, environ: Mapping[str, str]) -> str:
+    """`path` with a leading `~` replaced, by HOME of the given environment first (not of this process)."""
+    if path == "~" or path.startswith("~/"):
+        home = environ.get("HOME", "")
+        if home:
+            return (home.rstrip("/") + path[1:]) or "/"
+    return os.path.expanduser(path)
