@@ -1,0 +1,166 @@
+"""The system calls the store is built on: link, exchange, durable writes, reflink. Their one owner."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Iterable
+
+from store.errors import StoreError, Unsupported
+
+NO_EXCHANGE = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EXDEV, errno.EPERM})
+NO_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
+_AT_FDCWD = -2 if sys.platform == "darwin" else -100
+_RENAME_EXCHANGE = 2  # linux/fs.h; macOS calls it RENAME_SWAP and gives it the same number
+_FICLONE = 0x40049409  # linux/fs.h
+FEW_FILES = 100
+"""Up to this many new files are fsynced each; above it one syncfs is cheaper (measured 12 to 39 times)."""
+
+
+def link(source: bytes, target: bytes) -> None:
+    """Make ``target`` a second name of the inode ``source``; never replaces anything (FileExistsError)."""
+    os.link(source, target, follow_symlinks=False)
+
+
+def exchange(one: bytes, other: bytes) -> bool:
+    """Swap two directory entries in one atomic step (renameat2(2) RENAME_EXCHANGE, renamex_np(2) on macOS).
+
+    False where kernel or filesystem cannot; any other failure is an OSError.
+    """
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if sys.platform == "darwin":
+        swap = getattr(libc, "renamex_np", None)
+        arguments: tuple[object, ...] = (one, other, _RENAME_EXCHANGE)
+    else:
+        swap = getattr(libc, "renameat2", None)
+        arguments = (_AT_FDCWD, one, _AT_FDCWD, other, _RENAME_EXCHANGE)
+    if swap is None:
+        return False
+    if swap(*arguments) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in NO_EXCHANGE:
+        return False
+    raise OSError(number, os.strerror(number), os.fsdecode(one))
+
+
+def reflink(source: int, target: int) -> bool:
+    """Let ``target`` share ``source``'s blocks copy-on-write (FICLONE); False where the filesystem cannot."""
+    if not sys.platform.startswith("linux"):
+        return False
+    import fcntl
+
+    try:
+        fcntl.ioctl(target, _FICLONE, source)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise
+        return False
+    return True
+
+
+def write_whole(fd: int, content: bytes) -> None:
+    """Write all of ``content``; a short write is continued, as write(2) may always write less."""
+    view = memoryview(content)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def write_durably(path: bytes, content: bytes, mode: int = 0o600) -> None:
+    """Replace ``path`` by ``content`` so that a power cut leaves the old file or the new one, whole."""
+    write_beside(path, content, mode, durable=True)
+    sync_directory(os.path.dirname(path))
+
+
+def write_beside(path: bytes, content: bytes, mode: int = 0o600, *, durable: bool) -> None:
+    """Write a temporary file beside ``path`` and rename it there; with ``durable`` its bytes are fsynced first."""
+    temporary = path + b".%d.tmp" % os.getpid()
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    try:
+        try:
+            write_whole(fd, content)
+            if durable:
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.rename(temporary, path)
+    except OSError:
+        discard(temporary)
+        raise
+
+
+def discard(path: bytes) -> None:
+    """Remove a file of our own that may be gone already."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+
+
+def read(path: bytes) -> bytes:
+    """All bytes of a file."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    with os.fdopen(fd, "rb", buffering=0) as file:
+        return file.readall() or b""
+
+
+def sync_directory(path: bytes) -> None:
+    """fsync a directory: the names made, renamed or removed in it survive a power cut."""
+    sync_file(path, os.O_DIRECTORY)
+
+
+def sync_file(path: bytes, flags: int = 0) -> None:
+    """fsync one file by its path; never follows a symlink."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | flags)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def sync_filesystem(path: bytes) -> None:
+    """Flush the whole filesystem ``path`` lies on (syncfs(2); sync(2) where there is no syncfs)."""
+    import ctypes
+
+    syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    if syncfs is None:
+        os.sync()
+        return
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if syncfs(fd) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), os.fsdecode(path))
+    finally:
+        os.close(fd)
+
+
+def barrier(root: bytes, files: Iterable[bytes]) -> None:
+    """Make ``files`` (bytes and names) below ``root`` durable: fsync of each, or one syncfs when they are many."""
+    paths = list(files)
+    if len(paths) > FEW_FILES:
+        sync_filesystem(root)
+        return
+    for path in paths:
+        sync_file(path)
+    for directory in sorted({os.path.dirname(path) for path in paths}):
+        sync_directory(directory)
+
+
+def refuse_without_links(error: OSError, place: bytes) -> StoreError:
+    """The sentence for a filesystem that cannot hold a store, or the plain error where that is not the cause."""
+    where = os.fsdecode(place)
+    if error.errno == errno.EXDEV:
+        return Unsupported(
+            f"{where} is on another filesystem than the environment: hardlinks cannot cross.",
+            "Keep both on one filesystem; SYSVENV_HOME moves them together.",
+        )
+    if error.errno in NO_LINK:
+        return Unsupported(
+            f"The filesystem of {where} refuses hardlinks ({os.strerror(error.errno or 0)}).",
+            "Point SYSVENV_HOME at a directory on a local disk.",
+        )
+    return StoreError(f"{where}: {error.strerror or error}.")

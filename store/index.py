@@ -1,0 +1,214 @@
+"""The index of a checkout: what lstat must answer for each of its files. Derived, deletable, rebuildable.
+
+Rows are grouped by segment, so that checkouts which share a segment share its block, byte for byte, and an operation
+replaces only the blocks of the segments it changed.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from store import digest, disk
+from store.tree import DIRECTORY, LINK, Entry, Tree
+
+MAGIC = b"sysvenv index 1\n"
+ANY = -1
+"""In a row or directory: no lstat answer is good enough, look again (git's "racily clean")."""
+RACY = 20_000_000
+"""Nanoseconds. What was modified this shortly before we looked may be modified again without a new mtime."""
+
+
+class Row(NamedTuple):
+    """What lstat must answer for one file or link."""
+
+    ino: int
+    """Inode number; 0 for files each checkout has of its own (empty files, links)."""
+    mtime: int
+    size: int
+    mode: int
+    """st_mode, kind included."""
+
+    def agrees(self, found: os.stat_result) -> bool:
+        """Whether ``found`` is the expected answer."""
+        return (
+            found.st_mtime_ns == self.mtime
+            and found.st_size == self.size
+            and found.st_mode == self.mode
+            and (not self.ino or found.st_ino == self.ino)
+        )
+
+
+class Block:
+    """The rows of one segment: those that share the store's inodes first, then the private ones."""
+
+    __slots__ = ("_columns", "_paths", "count", "names", "numbers", "segment", "shared")
+
+    def __init__(self, segment: str, count: int, shared: int, names: bytes, numbers: bytes) -> None:
+        self.segment = segment
+        """The segment's name."""
+        self.count = count
+        """How many rows."""
+        self.shared = shared
+        """How many of them, the first ones, are links to objects."""
+        self.names = names
+        """The paths, joined by NUL."""
+        self.numbers = numbers
+        """Four columns of ``count`` signed 64-bit numbers: ino, mtime, size, mode."""
+        self._paths: list[bytes] | None = None
+        self._columns: tuple[array[int], ...] | None = None
+
+    @property
+    def paths(self) -> list[bytes]:
+        """The paths of the rows."""
+        if self._paths is None:
+            self._paths = self.names.split(b"\0") if self.count else []
+        return self._paths
+
+    @property
+    def columns(self) -> tuple[array[int], ...]:
+        """The columns ino, mtime, size, mode."""
+        if self._columns is None:
+            width = self.count * 8
+            columns = []
+            for number in range(4):
+                column = array("q")
+                column.frombytes(self.numbers[number * width : (number + 1) * width])
+                columns.append(column)
+            self._columns = tuple(columns)
+        return self._columns
+
+    @property
+    def shared_inodes(self) -> bytes:
+        """The inode numbers of the shared rows, to compare with another checkout's in one step."""
+        return self.numbers[: self.shared * 8]
+
+    def only(self, rows: Sequence[int]) -> Block:
+        """The same block with some of its rows, to audit just these."""
+        chosen = Block(self.segment, len(rows), 0, b"", b"")
+        chosen._paths = [self.paths[row] for row in rows]
+        chosen._columns = tuple(array("q", [column[row] for row in rows]) for column in self.columns)
+        return chosen
+
+    def rows(self) -> Iterator[tuple[bytes, Row]]:
+        """Each path with its row."""
+        return ((path, Row(*numbers)) for path, *numbers in zip(self.paths, *self.columns, strict=True))
+
+
+def block(segment: str, tree: Tree, inodes: Mapping[bytes, int], racy: frozenset[bytes] = frozenset()) -> Block:
+    """The block of a segment. ``inodes`` holds the inode number of each entry that has an object."""
+    shared = sorted(path for path, entry in tree.items() if entry.has_object)
+    private = sorted(path for path, entry in tree.items() if not entry.has_object and entry.kind != DIRECTORY)
+    columns: tuple[list[int], ...] = ([], [], [], [])
+    for path in shared + private:
+        for column, number in zip(columns, _row(tree[path], inodes.get(path, 0), path in racy), strict=True):
+            column.append(number)
+    numbers = b"".join(array("q", column).tobytes() for column in columns)
+    return Block(segment, len(shared) + len(private), len(shared), b"\0".join(shared + private), numbers)
+
+
+def _row(entry: Entry, ino: int, racy: bool) -> Row:
+    size = ANY if racy else len(entry.target) if entry.kind == LINK else entry.size
+    mode = stat.S_IFLNK | 0o777 if entry.kind == LINK else stat.S_IFREG | entry.mode
+    return Row(ino if entry.has_object else 0, entry.mtime, size, mode)
+
+
+class Index(NamedTuple):
+    """What a checkout looked like when it was last known to be exactly ``manifest``."""
+
+    manifest: str
+    """The name of the manifest it is a checkout of."""
+    blocks: dict[str, Block]
+    """Segment name -> block."""
+    directories: dict[bytes, tuple[int, int]]
+    """Every directory below the root, and the root as b"": permission bits and mtime (ANY: look again)."""
+    data: dict[bytes, int]
+    """Files of the user's that only lie here: path -> inode number."""
+
+    def rows(self) -> Iterator[tuple[bytes, Row]]:
+        """Every path with its row."""
+        for each in self.blocks.values():
+            yield from each.rows()
+
+    def segment_of(self, wanted: Callable[[bytes], bool] | None = None) -> dict[bytes, str]:
+        """Path -> name of the segment it belongs to, for files and links (directories have no row)."""
+        return {
+            path: name
+            for name, each in self.blocks.items()
+            for path in each.paths
+            if wanted is None or wanted(path)
+        }
+
+
+def encode(index: Index) -> bytes:
+    """The file's bytes: a magic line, the digest of the rest, the rest."""
+    parts = [index.manifest.encode()]
+    for each in index.blocks.values():
+        parts += [b"%s %d %d" % (each.segment.encode(), each.count, each.shared), each.names, each.numbers]
+    directories = [b"\0".join(index.directories), _numbers(index.directories.values())]
+    data = [b"\0".join(index.data), array("q", index.data.values()).tobytes()]
+    flags = b"%d %d" % (len(index.directories), len(index.data))
+    body = _pack([flags, *directories, *data, *parts])
+    return MAGIC + digest.of_bytes(body).encode() + body
+
+
+def decode(content: bytes) -> Index:
+    """The index in ``content``. Raises ValueError when it is damaged or of another version."""
+    start = len(MAGIC) + 32
+    body = content[start:]
+    if not content.startswith(MAGIC) or digest.of_bytes(body).encode() != content[len(MAGIC) : start]:
+        raise ValueError("not an intact index of version 1")
+    flags, directory_names, directory_numbers, data_names, data_numbers, manifest, *rest = _unpack(body)
+    directories, data = (int(number) for number in flags.split())
+    pairs = array("q")
+    pairs.frombytes(directory_numbers)
+    inodes = array("q")
+    inodes.frombytes(data_numbers)
+    blocks = {}
+    for heading, names, numbers in zip(rest[::3], rest[1::3], rest[2::3], strict=True):
+        segment, count, shared = heading.split()
+        blocks[segment.decode()] = Block(segment.decode(), int(count), int(shared), names, numbers)
+    return Index(
+        manifest.decode(),
+        blocks,
+        dict(zip(_names(directory_names, directories), zip(pairs[::2], pairs[1::2], strict=True), strict=True)),
+        dict(zip(_names(data_names, data), inodes, strict=True)),
+    )
+
+
+def load(path: bytes) -> Index | None:
+    """The index at ``path``; None where there is none that can be believed: then it is rebuilt."""
+    try:
+        return decode(disk.read(path))
+    except (FileNotFoundError, ValueError, struct.error):
+        return None
+
+
+def _numbers(pairs: Iterable[tuple[int, int]]) -> bytes:
+    flat = array("q")
+    for pair in pairs:
+        flat.extend(pair)
+    return flat.tobytes()
+
+
+def _names(joined: bytes, count: int) -> list[bytes]:
+    return joined.split(b"\0") if count else []
+
+
+def _pack(parts: list[bytes]) -> bytes:
+    lengths = struct.pack(f"<Q{len(parts)}Q", len(parts), *(len(part) for part in parts))
+    return lengths + b"".join(parts)
+
+
+def _unpack(body: bytes) -> list[bytes]:
+    (count,) = struct.unpack_from("<Q", body)
+    lengths = struct.unpack_from(f"<{count}Q", body, 8)
+    parts, position = [], 8 * (count + 1)
+    for length in lengths:
+        parts.append(body[position : position + length])
+        position += length
+    return parts

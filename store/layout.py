@@ -1,0 +1,235 @@
+"""Laying out: a manifest as a tree of hardlinks, from scratch or by turning another checkout into it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from store import disk, trees
+from store.errors import Damaged
+from store.index import ANY, RACY, Block, Index, block
+from store.manifests import Manifest
+from store.objects import write_file
+from store.store import Store
+from store.tree import DIRECTORY, LINK, PLAIN_DIRECTORY, Entry, Tree, changes, parents
+from store.trees import Checkout, Marker
+
+WORTH_A_TRANSFORM = 4
+"""A checkout is transformed when that costs at most a quarter of laying the target out from scratch."""
+
+
+class Plan(NamedTuple):
+    """How a checkout of ``manifest`` comes to stand ready."""
+
+    manifest: str
+    start: Checkout | None
+    """The checkout to transform or, if it is one of this manifest already, to use; None: lay out from scratch."""
+    give_up: Checkout | None
+    """The checkout whose slot is needed."""
+
+
+def plan(store: Store, name: str, manifest: Manifest, keep: int, pinned: Iterable[str] = ()) -> Plan:
+    """The cheapest way to a checkout of ``manifest`` with at most ``keep`` of them; ``pinned`` ones are not touched."""
+    spared = set(pinned)
+    candidates = [checkout for checkout in trees.ready(store) if checkout.name not in spared]
+    for checkout in candidates:
+        if checkout.expected.manifest == name:
+            return Plan(name, checkout, None)
+    segments = set(manifest.segments)
+    costs = [(_cost(checkout.expected, segments), checkout) for checkout in candidates]
+    if costs:
+        cost, nearest = min(costs, key=lambda pair: pair[0])
+        if cost * WORTH_A_TRANSFORM <= sum(block.count for block in nearest.expected.blocks.values()):
+            return Plan(name, nearest, None)
+    return Plan(name, None, candidates[0] if len(candidates) >= keep else None)
+
+
+def _cost(index: Index, segments: set[str]) -> int:
+    """About how many files a transform touches: those of segments only one side has."""
+    return 2 * sum(block.count for name, block in index.blocks.items() if name not in segments)
+
+
+def apply(store: Store, steps: Plan, manifest: Manifest) -> Checkout:
+    """Carry a plan out; returns the checkout, ready."""
+    if steps.start is not None and steps.start.expected.manifest == steps.manifest:
+        return steps.start
+    if steps.give_up is not None:
+        trees.bury_checkout(store, steps.give_up)
+    if steps.start is None:
+        return lay_out(store, steps.manifest, manifest)
+    return transform(store, steps.start, steps.manifest, manifest)
+
+
+def lay_out(store: Store, name: str, manifest: Manifest) -> Checkout:
+    """A new checkout of ``manifest`` in a free slot."""
+    slot = trees.free_slot(store)
+    building = slot + trees.BUILDING
+    os.mkdir(building)
+    os.chmod(building, PLAIN_DIRECTORY)
+    work = Work(store, building)
+    parts = {part.segment: (part.guarded, store.segments.read(part.segment)) for part in manifest.parts}
+    work.make_directories({path for _, tree in parts.values() for path in _directories_of(tree)})
+    blocks = {segment: work.fill(segment, tree, guarded) for segment, (guarded, tree) in parts.items()}
+    work.state_modes(tree for _, tree in parts.values())
+    return work.finish(slot, trees.new_name(), Index(name, blocks, work.look_at(work.directories), {}))
+
+
+def transform(store: Store, checkout: Checkout, name: str, manifest: Manifest) -> Checkout:
+    """Turn a ready checkout into one of ``manifest`` by their difference."""
+    building = checkout.path + trees.BUILDING
+    os.rename(checkout.path, building)
+    work = Work(store, building, dict(checkout.expected.directories))
+    old_blocks = checkout.expected.blocks
+    guarded = {part.segment: part.guarded for part in manifest.parts}
+    old: dict[bytes, Entry] = {}
+    for segment in old_blocks:
+        if segment not in guarded:
+            old.update(store.segments.read(segment))
+    fresh = {segment: store.segments.read(segment) for segment in guarded if segment not in old_blocks}
+    new = {path: entry for tree in fresh.values() for path, entry in tree.items()}
+    difference = changes(old, new)
+    work.remove(path for path in difference if path in old)
+    work.make_directories(_directories_of(new))
+    blocks = {segment: block for segment, block in old_blocks.items() if segment in guarded}
+    for segment, tree in fresh.items():
+        blocks[segment] = work.fill(segment, tree, guarded[segment], set(difference))
+    unstated = {path for path, entry in old.items() if entry.kind == DIRECTORY and difference.get(path, entry) is None}
+    work.plain_modes(unstated)
+    work.state_modes(fresh.values())
+    directories = {path: known for path, known in checkout.expected.directories.items() if path in work.directories}
+    directories.update(work.look_at(work.dirty & work.directories.keys()))
+    return work.finish(checkout.path, checkout.name, Index(name, blocks, directories, checkout.expected.data))
+
+
+def _directories_of(tree: Tree) -> set[bytes]:
+    """Every directory the entries need."""
+    found: set[bytes] = set()
+    for path, entry in tree.items():
+        parent = path[: max(path.rfind(b"/"), 0)]
+        if parent and parent not in found:
+            found.update(parents(path))
+        if entry.kind == DIRECTORY:
+            found.update((*parents(path), path))
+    return found
+
+
+class Work:
+    """One tree under construction."""
+
+    def __init__(self, store: Store, root: bytes, directories: dict[bytes, tuple[int, int]] | None = None) -> None:
+        self.store = store
+        self.root = root
+        self.directories: dict[bytes, tuple[int, int] | None] = {b"": None, **(directories or {})}
+        self.dirty: set[bytes] = {b""}
+        self.copied: list[bytes] = []
+
+    def make_directories(self, wanted: set[bytes]) -> None:
+        """Make those that are not there yet, outermost first, with the plain mode whatever the umask."""
+        for path in sorted(wanted):
+            if path in self.directories:
+                continue
+            place = os.path.join(self.root, path)
+            os.mkdir(place)
+            os.chmod(place, PLAIN_DIRECTORY)
+            self.directories[path] = None
+            self.dirty.update((path, path[: max(path.rfind(b"/"), 0)]))
+
+    def fill(self, segment: str, tree: Tree, guarded: bool, only: set[bytes] | None = None) -> Block:
+        """Lay the files and links of one segment; ``only`` those, the others stand already. Returns its block."""
+        inodes: dict[bytes, int] = {}
+        laid: dict[bytes, Entry] = {}
+        for path, entry in tree.items():
+            if entry.kind == DIRECTORY:
+                continue
+            here = only is None or path in only
+            ino = self.lay(path, entry, guarded) if here else self._object_inode(entry)
+            if ino is not None:
+                laid[path] = entry
+                inodes[path] = ino
+        return block(segment, laid, inodes)
+
+    def lay(self, path: bytes, entry: Entry, guarded: bool) -> int | None:
+        """Lay one file or link; returns its inode number (0 for private ones), None for bytecode that is damaged."""
+        place = self.root + b"/" + path
+        self.dirty.add(path[: max(path.rfind(b"/"), 0)])
+        if entry.kind == LINK:
+            os.symlink(entry.target, place)
+            os.utime(place, ns=(entry.mtime, entry.mtime), follow_symlinks=False)
+            return 0
+        if not entry.size:
+            write_file(place, b"", entry)
+            return 0
+        try:
+            linked = self.store.objects.link_out(entry, place)
+        except Damaged:
+            if not guarded:
+                return None
+            self.store.heal(entry)
+            linked = self.store.objects.link_out(entry, place)
+        if linked.copied:
+            self.copied.append(place)
+        return linked.ino
+
+    def remove(self, paths: Iterable[bytes]) -> None:
+        """Remove files, links and stated directories, then the directories that became empty by it."""
+        touched: set[bytes] = set()
+        for path in paths:
+            if path in self.directories:
+                touched.add(path)
+            else:
+                disk.discard(os.path.join(self.root, path))
+            touched.update(parents(path))
+        for directory in sorted(touched, key=len, reverse=True):
+            self.dirty.add(directory)
+            try:
+                os.rmdir(os.path.join(self.root, directory))
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+                continue
+            self.directories.pop(directory, None)
+            self.dirty.add(directory[: max(directory.rfind(b"/"), 0)])
+
+    def state_modes(self, segments: Iterable[Tree]) -> None:
+        """Give the directories the modes their entries state, innermost first."""
+        stated = {p: e.mode for tree in segments for p, e in tree.items() if e.kind == DIRECTORY}
+        for path in sorted(stated, reverse=True):
+            os.chmod(os.path.join(self.root, path), stated[path])
+
+    def plain_modes(self, paths: Iterable[bytes]) -> None:
+        """Give directories that no entry states any more their plain mode back."""
+        for path in paths:
+            if path in self.directories:
+                os.chmod(os.path.join(self.root, path), PLAIN_DIRECTORY)
+                self.dirty.add(path)
+
+    def look_at(self, directories: Iterable[bytes]) -> dict[bytes, tuple[int, int]]:
+        """What the index says of directories: mode and mtime, ANY for those changed a moment ago."""
+        racy = time.time_ns() - RACY
+        found = {}
+        for path in directories:
+            stat = os.lstat(os.path.join(self.root, path) if path else self.root)
+            found[path] = (stat.st_mode & 0o7777, ANY if stat.st_mtime_ns >= racy else stat.st_mtime_ns)
+        return found
+
+    def finish(self, slot: bytes, name: str, index: Index) -> Checkout:
+        """Marker, index, bytes of our own made durable, and the name that says ready."""
+        trees.write_marker(self.root, Marker(name, {}))
+        if self.copied:
+            disk.barrier(self.root, self.copied)
+        trees.save_index(self.store, name, index)
+        os.rename(self.root, slot)
+        return Checkout(slot, name, index)
+
+    def _object_inode(self, entry: Entry) -> int | None:
+        if not entry.has_object:
+            return 0
+        try:
+            return os.lstat(self.store.objects.path(entry)).st_ino
+        except FileNotFoundError:
+            return None

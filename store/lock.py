@@ -1,0 +1,134 @@
+"""Locks: flock(2) on a file that is never unlinked and whose content says who holds it."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import NamedTuple
+
+from store import disk
+from store.errors import Busy
+
+POLL = 0.05
+"""Seconds between two tries while waiting."""
+
+
+class Holder(NamedTuple):
+    """Who holds a lock, as far as the file tells."""
+
+    pid: int
+    command: str
+    since: float
+    """Seconds since the epoch."""
+
+
+class Lock:
+    """An exclusive lock, for a ``with`` block. ``fd`` may be given when the open file is inherited."""
+
+    def __init__(
+        self,
+        path: bytes,
+        command: str,
+        *,
+        wait: bool = True,
+        on_wait: Callable[[Holder | None], None] | None = None,
+        fd: int | None = None,
+    ) -> None:
+        self.path = path
+        self.command = command
+        self.wait = wait
+        self.on_wait = on_wait
+        self.fd = -1 if fd is None else fd
+        self._inherited = fd is not None
+
+    def __enter__(self) -> Lock:
+        self.acquire()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+    def acquire(self) -> None:
+        """Take the lock; waits, after one call of ``on_wait``, or raises Busy."""
+        if self.fd < 0:
+            self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        told = False
+        while not self._try():
+            holder = read_holder(self.path)
+            if not self.wait:
+                self._close()
+                raise busy(holder)
+            if not told and self.on_wait is not None:
+                self.on_wait(holder)
+            told = True
+            time.sleep(POLL)
+        self._sign()
+
+    def release(self) -> None:
+        """Let go. An inherited file stays open: whoever else has it keeps the lock until they end."""
+        self._close()
+
+    def _try(self) -> bool:
+        try:
+            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                return False
+            raise
+        return True
+
+    def _sign(self) -> None:
+        holder = {"pid": os.getpid(), "command": self.command, "since": time.time()}
+        try:
+            os.ftruncate(self.fd, 0)
+            os.pwrite(self.fd, json.dumps(holder).encode(), 0)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise  # the name is a courtesy: on a full disk the lock works without
+
+    def _close(self) -> None:
+        if self.fd >= 0 and not self._inherited:
+            os.close(self.fd)
+        self.fd = -1
+
+
+def busy(holder: Holder | None) -> Busy:
+    """The error that names the holder."""
+    if holder is None:
+        return Busy("Another sysvenv or pip is at work here.", "Try again when it is done.")
+    seconds = max(0, round(time.time() - holder.since))
+    return Busy(
+        f"Process {holder.pid} ({holder.command}) has been at work here for {seconds} s.",
+        "Try again when it is done, or leave out --no-wait to wait for it.",
+    )
+
+
+def read_holder(path: bytes) -> Holder | None:
+    """Who signed the lock file last; None when nobody did readably."""
+    try:
+        found = json.loads(disk.read(path))
+        return Holder(int(found["pid"]), str(found["command"]), float(found["since"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def is_free(path: bytes) -> bool:
+    """Whether nobody holds the lock right now (a look, not a promise)."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True

@@ -1,0 +1,157 @@
+"""Objects: immutable inodes, each named by its content, mode and mtime, hardlinked into trees."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import NamedTuple
+
+from store import digest, disk
+from store.errors import Changed, Damaged, StoreError
+from store.tree import FILE, Entry
+
+MODE_BITS = 0o7777
+NOT_RESTORED = stat.S_ISUID | stat.S_ISGID
+"""Bits a rebuilt file never gets: what a stranger could have set must not come back with our authority."""
+
+
+def agrees(entry: Entry, found: os.stat_result) -> bool:
+    """Whether an lstat result is what ``entry`` says of a file; every other answer means it was touched."""
+    return (
+        stat.S_ISREG(found.st_mode)
+        and found.st_mtime_ns == entry.mtime
+        and found.st_size == entry.size
+        and stat.S_IMODE(found.st_mode) == entry.mode
+    )
+
+
+def observe(path: bytes) -> Entry:
+    """Read the regular file at ``path`` and tell what it is. Raises Changed when it moves under our eyes."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        before = os.fstat(fd)
+        name, size = digest.of_open_file(fd)
+        after = os.fstat(fd)
+    finally:
+        os.close(fd)
+    entry = Entry(FILE, stat.S_IMODE(after.st_mode), after.st_mtime_ns, size, name)
+    if before.st_mtime_ns != after.st_mtime_ns or not agrees(entry, after):
+        raise Changed(f"{os.fsdecode(path)} is being written right now.", "Try again when that is done.")
+    return entry
+
+
+class Linked(NamedTuple):
+    """What :meth:`Objects.link_out` made."""
+
+    ino: int
+    """The object's inode number."""
+    copied: bool
+    """True where the inode has no room for another name and a copy was written, which must be fsynced."""
+
+
+class Objects:
+    """The objects below one directory, ``ab/<30 hex digits>.<mode>.<mtime>[.<twin>]`` each."""
+
+    def __init__(self, root: bytes) -> None:
+        self.root = root
+
+    def path(self, entry: Entry) -> bytes:
+        """Where the object of a file entry lies."""
+        name = entry.object_name
+        return b"%s/%s/%s" % (self.root, name[:2].encode(), name[2:].encode())
+
+    def intact(self, entry: Entry) -> bool:
+        """Whether the object is there and its lstat agrees with its name."""
+        try:
+            return agrees(entry, os.lstat(self.path(entry)))
+        except FileNotFoundError:
+            return False
+
+    def link_in(self, source: bytes, entry: Entry) -> Entry:
+        """Make the file ``source``, observed as ``entry``, an object; returns the entry with its twin number.
+
+        The file itself stays as it is: the object is one more name of its inode.
+        """
+        inode = os.lstat(source).st_ino
+        while True:
+            place = self.path(entry)
+            try:
+                self._link(source, place)
+            except FileExistsError:
+                found = os.lstat(place)
+                if found.st_ino == inode:
+                    break
+                if agrees(entry, found):
+                    self._refuse_collision(source, place)
+                entry = entry._replace(twin=entry.twin + 1)
+                continue
+            break
+        if not self.intact(entry):
+            raise Changed(f"{os.fsdecode(source)} is being written right now.", "Try again when that is done.")
+        return entry
+
+    def link_out(self, entry: Entry, place: bytes) -> Linked:
+        """Make ``place`` a name of the object. Raises Damaged where the object is not what its name says."""
+        source = self.path(entry)
+        try:
+            found = os.lstat(source)
+        except FileNotFoundError:
+            raise Damaged(f"Object {entry.object_name} is missing.", "Run: sysvenv verify") from None
+        if not agrees(entry, found):
+            raise Damaged(f"Object {entry.object_name} was changed in place.", "Run: sysvenv doctor --fix")
+        try:
+            disk.link(source, place)
+        except OSError as error:
+            if error.errno != errno.EMLINK:
+                raise
+            write_file(place, disk.read(source), entry)
+            return Linked(found.st_ino, copied=True)
+        return Linked(found.st_ino, copied=False)
+
+    def replace(self, entry: Entry, content: bytes) -> None:
+        """Give the object a new inode with ``content``, durably; whoever holds the old inode keeps it."""
+        place = self.path(entry)
+        if digest.of_bytes(content) != entry.digest:
+            raise Damaged(f"The copy of object {entry.object_name} is damaged too.", "Run: sysvenv verify")
+        os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
+        temporary = place + b".healing"
+        disk.discard(temporary)
+        write_file(temporary, content, entry)
+        disk.sync_file(temporary)
+        os.rename(temporary, place)
+        disk.sync_directory(os.path.dirname(place))
+
+    def _link(self, source: bytes, place: bytes) -> None:
+        try:
+            disk.link(source, place)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
+            disk.link(source, place)
+        except FileExistsError:
+            raise
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMLINK):
+                raise
+            raise disk.refuse_without_links(error, self.root) from error
+
+    def _refuse_collision(self, source: bytes, place: bytes) -> None:
+        """Equal digests are believed only after a look at the bytes: XXH3 is fast, not cryptographic."""
+        if disk.read(source) == disk.read(place):
+            return
+        if digest.of_bytes(disk.read(source)) == digest.of_bytes(disk.read(place)):
+            raise StoreError(
+                f"{os.fsdecode(source)} and an object of the store differ but have one digest.",
+                "Such a pair has to be made on purpose; look where that file comes from.",
+            )
+
+
+def write_file(place: bytes, content: bytes, entry: Entry) -> None:
+    """Write a new file with ``content`` and the mode and mtime of ``entry`` (never setuid or setgid)."""
+    fd = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        disk.write_whole(fd, content)
+        os.fchmod(fd, entry.mode & ~NOT_RESTORED)
+        os.utime(fd, ns=(entry.mtime, entry.mtime))
+    finally:
+        os.close(fd)

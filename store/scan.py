@@ -1,0 +1,163 @@
+"""The scan: what is in the directories that changed, compared with the index. By lstat only, no content is read."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from store.index import ANY, RACY, Index, Row
+from store.tree import PLAIN_DIRECTORY
+
+TRACKED = "tracked"
+"""Part of the tree: recorded, hardlinked, rolled back."""
+DATA = "data"
+"""The user's: carried along as it is, like git's untracked files."""
+OURS = "ours"
+"""Laid into each checkout by the caller; in no manifest."""
+
+Sort = Callable[[bytes, int], str]
+"""Which of the three a path is, given its st_mode. For directories: whether an empty one is TRACKED or DATA."""
+
+
+class Drift(NamedTuple):
+    """How a checkout differs from its index."""
+
+    changed: dict[bytes, os.stat_result | None]
+    """Tracked files and links that are new or answer lstat otherwise than expected; None: gone."""
+    stated: dict[bytes, int | None]
+    """Directories looked at -> the mode to state in an entry, None where no entry is needed (any more)."""
+    directories: dict[bytes, tuple[int, int]]
+    """Every directory there is now, as in the index."""
+    data: dict[bytes, int]
+    """Every file of the user's there is now, as in the index."""
+    racy: frozenset[bytes]
+    """Changed files so young that a later change might not show."""
+
+    def __bool__(self) -> bool:
+        return bool(self.changed)
+
+
+def survey(root: bytes, index: Index, touched: Iterable[bytes], moved: Iterable[bytes], sort: Sort) -> Drift:
+    """What became of ``touched`` rows, and what stands in the ``moved`` directories and new ones below them."""
+    return _Survey(root, index, sort).run(touched, moved)
+
+
+class _Survey:
+    """The state of one survey: what is being put together for its Drift."""
+
+    def __init__(self, root: bytes, index: Index, sort: Sort) -> None:
+        self.root = root
+        self.index = index
+        self.sort = sort
+        self.racy_since = time.time_ns() - RACY
+        self.changed: dict[bytes, os.stat_result | None] = {}
+        self.stated: dict[bytes, int | None] = {}
+        self.directories = dict(index.directories)
+        self.data = dict(index.data)
+
+    def run(self, touched: Iterable[bytes], moved: Iterable[bytes]) -> Drift:
+        waiting = sorted(moved)
+        known = self._known_below(set(waiting))
+        while waiting:
+            directory = waiting.pop()
+            found = self._lstat(directory)
+            if found is None or not stat.S_ISDIR(found.st_mode):
+                self._gone(directory, known.get(directory, {}))
+            else:
+                waiting += self._scan(directory, found, known.get(directory, {}))
+        for path in touched:
+            if path not in self.changed:
+                self._compare(path, self._lstat(path))
+        racy = frozenset(p for p, s in self.changed.items() if s is not None and s.st_mtime_ns >= self.racy_since)
+        return Drift(self.changed, self.stated, self.directories, self.data, racy)
+
+    def _known_below(self, directories: set[bytes]) -> dict[bytes, dict[bytes, Row | None]]:
+        """The rows, and (None) the data files, that should stand directly in each of ``directories``."""
+        known: dict[bytes, dict[bytes, Row | None]] = {directory: {} for directory in directories}
+        if not directories:
+            return known
+        for block in self.index.blocks.values():
+            for number, path in enumerate(block.paths):
+                parent = path[: max(path.rfind(b"/"), 0)]
+                if parent in directories:
+                    known[parent][path] = Row(*(column[number] for column in block.columns))
+        for path in self.index.data:
+            parent = path[: max(path.rfind(b"/"), 0)]
+            if parent in directories:
+                known[parent][path] = None
+        return known
+
+    def _lstat(self, path: bytes) -> os.stat_result | None:
+        try:
+            return os.lstat(os.path.join(self.root, path) if path else self.root)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def _gone(self, directory: bytes, expected: dict[bytes, Row | None]) -> None:
+        self.directories.pop(directory, None)
+        self.stated[directory] = None
+        self._missing(expected)
+
+    def _missing(self, expected: Iterable[bytes]) -> None:
+        for path in expected:
+            if self.data.pop(path, None) is None:
+                self.changed[path] = None
+
+    def _scan(self, directory: bytes, found: os.stat_result, expected: dict[bytes, Row | None]) -> list[bytes]:
+        """Compare one directory with what should stand in it; returns the new directories below it."""
+        unseen = dict(expected)
+        tracked = data = subdirectories = 0
+        new: list[bytes] = []
+        with os.scandir(os.path.join(self.root, directory) if directory else self.root) as names:
+            for name in names:
+                path = directory + b"/" + name.name if directory else name.name
+                if name.is_dir(follow_symlinks=False):
+                    subdirectories += 1
+                    if path not in self.directories:
+                        new.append(path)
+                    continue
+                row = unseen.pop(path, None)
+                kind = self._sort_file(path, name, row)
+                tracked += kind == TRACKED
+                data += kind == DATA
+        self._missing(unseen)
+        mode = stat.S_IMODE(found.st_mode)
+        mtime = ANY if found.st_mtime_ns >= self.racy_since else found.st_mtime_ns
+        self.directories[directory] = (mode, mtime)
+        implied = bool(tracked or subdirectories)
+        self._state(directory, mode, implied=implied, empty=not implied and not data)
+        return new
+
+    def _state(self, directory: bytes, mode: int, *, implied: bool, empty: bool) -> None:
+        """An entry is needed for a directory that no path below implies, or whose mode is out of the ordinary."""
+        if empty:
+            needed = self.sort(directory, stat.S_IFDIR | mode) == TRACKED
+        else:
+            needed = implied and mode != PLAIN_DIRECTORY
+        self.stated[directory] = mode if needed and directory else None
+
+    def _sort_file(self, path: bytes, name: os.DirEntry[bytes], row: Row | None) -> str:
+        found = name.stat(follow_symlinks=False)
+        if row is not None and row.agrees(found):
+            return TRACKED
+        return self._compare(path, found, row)
+
+    def _compare(self, path: bytes, found: os.stat_result | None, row: Row | None = None) -> str:
+        if found is None:
+            self.changed[path] = None
+            return TRACKED
+        if stat.S_ISDIR(found.st_mode):
+            self.changed[path] = None
+            return DATA
+        kind = self.sort(path, found.st_mode)
+        if kind == DATA:
+            self.data[path] = found.st_ino
+            if row is not None:
+                self.changed[path] = None
+        elif kind == TRACKED:
+            self.changed[path] = found
+            self.data.pop(path, None)
+        return kind

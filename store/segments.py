@@ -1,0 +1,90 @@
+"""Segments: the sorted entries of one part of a tree, encoded, named by the digest of their encoding."""
+
+from __future__ import annotations
+
+import os
+
+from store import digest, disk
+from store.errors import Damaged
+from store.tree import DIRECTORY, FILE, LINK, Entry, Tree, is_safe
+
+MAGIC = b"sysvenv segment 1\n"
+
+
+def encode(tree: Tree) -> bytes:
+    """The canonical bytes of a segment: equal trees, and only those, give equal bytes."""
+    records = [MAGIC]
+    for path in sorted(tree):
+        entry = tree[path]
+        if entry.kind == FILE:
+            records.append(b"f %s %d %s\0" % (entry.object_name.encode(), entry.size, path))
+        elif entry.kind == LINK:
+            records.append(b"l %d %d %s%s\0" % (entry.mtime, len(entry.target), entry.target, path))
+        else:
+            records.append(b"d %04o 0 %s\0" % (entry.mode, path))
+    return b"".join(records)
+
+
+def decode(content: bytes) -> dict[bytes, Entry]:
+    """The entries of a segment. Raises ValueError for anything :func:`encode` cannot have written."""
+    if not content.startswith(MAGIC) or (len(content) > len(MAGIC) and not content.endswith(b"\0")):
+        raise ValueError("not a segment of version 1")
+    tree: dict[bytes, Entry] = {}
+    for record in content[len(MAGIC) : -1].split(b"\0") if len(content) > len(MAGIC) else ():
+        kind, what, size, rest = record.split(b" ", 3)
+        if kind == b"f":
+            path, entry = rest, _file(what, int(size))
+        elif kind == b"l":
+            cut = int(size)
+            path, entry = rest[cut:], Entry(LINK, mtime=int(what), target=rest[:cut])
+        elif kind == b"d":
+            path, entry = rest, Entry(DIRECTORY, mode=int(what, 8))
+        else:
+            raise ValueError(f"unknown kind of entry {kind!r}")
+        if not is_safe(path):
+            raise ValueError(f"unsafe path {path!r}")
+        tree[path] = entry
+    return tree
+
+
+def _file(name: bytes, size: int) -> Entry:
+    parts = name.decode("ascii").split(".")
+    if len(parts[0]) != 32 or not parts[0].isalnum():
+        raise ValueError(f"not an object name: {name!r}")
+    twin = int(parts[3]) if len(parts) > 3 else 0
+    return Entry(FILE, mode=int(parts[1], 8), mtime=int(parts[2]), size=size, digest=parts[0], twin=twin)
+
+
+class Segments:
+    """The segments kept below one directory, ``ab/<30 hex digits>`` each."""
+
+    def __init__(self, root: bytes) -> None:
+        self.root = root
+
+    def path(self, name: str) -> bytes:
+        """Where the segment ``name`` (32 hexadecimal digits) lies."""
+        return os.path.join(self.root, name[:2].encode(), name[2:].encode())
+
+    def write(self, tree: Tree) -> tuple[str, bytes]:
+        """Keep a segment. Returns its name and the path the caller must still make durable."""
+        content = encode(tree)
+        name = digest.of_bytes(content)
+        path = self.path(name)
+        if os.path.exists(path) and digest.of_bytes(disk.read(path)) == name:
+            return name, path
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        disk.write_beside(path, content, durable=False)
+        return name, path
+
+    def read(self, name: str) -> dict[bytes, Entry]:
+        """The entries of segment ``name``. Raises Damaged when it is missing or not what its name says."""
+        try:
+            content = disk.read(self.path(name))
+        except FileNotFoundError:
+            raise Damaged(f"Segment {name} of the store is missing.", "Run: sysvenv verify") from None
+        if digest.of_bytes(content) != name:
+            raise Damaged(f"Segment {name} of the store is damaged.", "Run: sysvenv verify")
+        try:
+            return decode(content)
+        except ValueError as error:
+            raise Damaged(f"Segment {name} of the store cannot be read: {error}.", "Run: sysvenv verify") from None

@@ -1,0 +1,229 @@
+"""The swap: a ready checkout and the live tree change places in one step; what was live is set aside whole."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from store import audit, capture, disk, trees
+from store.index import ANY, Index
+from store.layout import Work
+from store.scan import Drift, Sort, survey
+from store.store import Store
+from store.tree import Entry, parents
+from store.trees import Checkout, Marker
+
+JOURNAL = b"exchange.json"
+"""In the store while two renames stand in for an exchange: what recovery must finish."""
+
+
+class Mended(NamedTuple):
+    """What had to be put right in a checkout before it could go live."""
+
+    checkout: Checkout
+    healed: tuple[bytes, ...]
+    """Paths whose object was rebuilt or whose link was replaced."""
+    rescued: tuple[bytes, ...]
+    """Absolute paths of files somebody had written into the tree while it was set aside."""
+
+
+def mend(store: Store, checkout: Checkout, live: Index, suspicious: Iterable[bytes], sort: Sort) -> Mended:
+    """Audit a checkout that is about to go live and put right what disagrees.
+
+    ``live`` and ``suspicious`` are the audit of the live tree: inodes it proved are not looked at again.
+    """
+    moved = audit.moved(checkout.path, checkout.expected)
+    blocks = audit.unproven(checkout.expected, live, suspicious)
+    touched = audit.touched(checkout.path, blocks)
+    if not moved and not touched:
+        return Mended(checkout, (), ())
+    drift = survey(checkout.path, checkout.expected, touched, moved, sort)
+    known = capture.entries(store, checkout.expected, drift.changed)
+    late = [path for path in drift.data if checkout.expected.data.get(path) != drift.data[path]]
+    late += [p for p, found in drift.changed.items() if found and not _is_object(store, known.get(p), found.st_ino)]
+    rescued = trees.rescue(store, checkout.path, sorted(late), checkout.name) if late else []
+    for path in sorted(known):
+        _relay(store, checkout.path, path, known[path])
+    directories = _restore_directories(checkout, drift)
+    return Mended(
+        checkout._replace(expected=checkout.expected._replace(directories=directories)), tuple(sorted(known)), tuple(rescued)
+    )
+
+
+def _is_object(store: Store, entry: Entry | None, ino: int) -> bool:
+    """Whether an unexpected file is at least the inode of the expected object: then the edit is in the store."""
+    if entry is None:
+        return False
+    if not entry.has_object:
+        return False
+    try:
+        return os.lstat(store.objects.path(entry)).st_ino == ino
+    except FileNotFoundError:
+        return False
+
+
+def _relay(store: Store, root: bytes, path: bytes, entry: Entry) -> None:
+    """Replace one name in a set-aside tree by what belongs there."""
+    store.heal(entry)
+    disk.discard(os.path.join(root, path))
+    os.makedirs(os.path.dirname(os.path.join(root, path)), exist_ok=True)
+    Work(store, root).lay(path, entry, guarded=True)
+
+
+def _restore_directories(checkout: Checkout, drift: Drift) -> dict[bytes, tuple[int, int]]:
+    """Directories get their modes back; those that came later go if they are empty."""
+    expected = checkout.expected.directories
+    for path in sorted(drift.directories.keys() - expected.keys(), key=len, reverse=True):
+        try:
+            os.rmdir(os.path.join(checkout.path, path))
+        except OSError:
+            continue  # it holds something: survey told of it, and it is harmless
+    result = dict(drift.directories)
+    for path in sorted(expected):
+        place = os.path.join(checkout.path, path) if path else checkout.path
+        mode = expected[path][0]
+        if path not in drift.directories:
+            os.makedirs(place, exist_ok=True)
+        if drift.directories.get(path, (None, 0))[0] != mode:
+            os.chmod(place, mode)
+        result[path] = (mode, drift.directories.get(path, expected[path])[1])
+    return {path: value for path, value in result.items() if path in expected}
+
+
+def carry(live: bytes, data: Mapping[bytes, int], target: Checkout) -> list[bytes]:
+    """Give ``target`` a second name of each of the user's files; returns those whose place is taken there."""
+    taken = []
+    for path, ino in data.items():
+        place = os.path.join(target.path, path)
+        source = os.path.join(live, path)
+        _make_parents(live, target.path, path)
+        try:
+            disk.link(source, place)
+        except FileExistsError:
+            if os.lstat(place).st_ino != ino:
+                taken.append(path)
+        except FileNotFoundError:
+            continue  # deleted since the audit
+    return taken
+
+
+def _make_parents(live: bytes, target: bytes, path: bytes) -> None:
+    """Directories that only hold the user's files are made like those in the live tree."""
+    for parent in parents(path):
+        place = os.path.join(target, parent)
+        if not os.path.isdir(place):
+            os.mkdir(place)
+            os.chmod(place, os.lstat(os.path.join(live, parent)).st_mode & 0o7777)
+
+
+def lay_ours(root: bytes, ours: Mapping[bytes, bytes]) -> list[bytes]:
+    """Write the caller's own files where they are missing or differ; returns their paths."""
+    laid = []
+    for path, content in ours.items():
+        place = os.path.join(root, path)
+        try:
+            if disk.read(place) == content:
+                continue
+        except (FileNotFoundError, NotADirectoryError):
+            os.makedirs(os.path.dirname(place), exist_ok=True)
+        disk.write_durably(place, content, 0o644)
+        laid.append(path)
+    return laid
+
+
+def keep_inode(live: bytes, target: bytes, path: bytes) -> None:
+    """Let a file be one inode in every checkout: locks are taken on inodes, not on names."""
+    source, place = os.path.join(live, path), os.path.join(target, path)
+    try:
+        if os.path.lexists(place):
+            if os.path.samefile(source, place):
+                return
+            os.unlink(place)
+        disk.link(source, place)
+    except FileNotFoundError:
+        return
+
+
+def exchange(store: Store, live: bytes, target: bytes) -> None:
+    """Let the trees at ``live`` and ``target`` change places, durably. ``live`` may be missing."""
+    if not os.path.lexists(live):
+        os.mkdir(live, 0o755)
+    if not disk.exchange(live, target):
+        _two_renames(store, live, target)
+    disk.sync_directory(os.path.dirname(live))
+    disk.sync_directory(os.path.dirname(target))
+
+
+def _two_renames(store: Store, live: bytes, target: bytes) -> None:
+    """Where the filesystem cannot exchange there is an instant with no live tree; the journal lets recovery end it."""
+    journal = os.path.join(store.root, JOURNAL)
+    names = {"live": os.fsdecode(live), "target": os.fsdecode(target)}
+    disk.write_durably(journal, json.dumps(names).encode())
+    aside = target + b".aside"
+    os.rename(live, aside)
+    try:
+        os.rename(target, live)
+    except OSError:
+        os.rename(aside, live)
+        disk.discard(journal)
+        raise
+    os.rename(aside, target)
+    disk.discard(journal)
+
+
+def recover_exchange(store: Store, live: bytes) -> bool:
+    """Finish an exchange by two renames that was interrupted; returns whether there was one."""
+    journal = os.path.join(store.root, JOURNAL)
+    try:
+        names = json.loads(disk.read(journal))
+    except FileNotFoundError:
+        return False
+    except ValueError:
+        names = {}
+    target = os.fsencode(str(names.get("target", "")))
+    if os.path.dirname(target) == store.trees:
+        if not os.path.lexists(live) and os.path.lexists(target):
+            os.rename(target, live)
+        if os.path.lexists(target + b".aside"):
+            os.rename(target + b".aside", target if os.path.lexists(live) else live)
+    disk.discard(journal)
+    return True
+
+
+def go_live(
+    store: Store,
+    live: bytes,
+    drift: Drift,
+    target: Checkout,
+    ours: Mapping[bytes, bytes],
+    position: dict[str, Any],
+    one_inode: Iterable[bytes] = (),
+) -> list[bytes]:
+    """Make a mended checkout the live tree.
+
+    The user's files (``drift.data``) come along as the same inodes, ``ours`` are laid, ``position`` becomes true in
+    the same instant as the tree. Returns the user's files whose place the target needs; they stay set aside.
+    """
+    taken = carry(live, drift.data, target)
+    lay_ours(target.path, ours)
+    for path in one_inode:
+        keep_inode(live, target.path, path)
+    trees.write_marker(target.path, Marker(target.name, position))
+    carried = {path: ino for path, ino in drift.data.items() if path not in taken}
+    trees.save_index(store, target.name, _after_carrying(target, carried))
+    exchange(store, live, target.path)
+    for path in carried:
+        disk.discard(os.path.join(target.path, path))
+    return taken
+
+
+def _after_carrying(target: Checkout, carried: dict[bytes, int]) -> Index:
+    """The target's index with the user's files, and with every directory that got something marked for a look."""
+    directories = dict(target.expected.directories)
+    for path in carried:
+        for parent in parents(path):
+            stat = os.lstat(os.path.join(target.path, parent))
+            directories[parent] = (stat.st_mode & 0o7777, ANY)
+    return target.expected._replace(directories=directories, data=carried)

@@ -1,0 +1,105 @@
+"""Entries, trees and their difference: what a directory tree holds, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+FILE = "f"
+LINK = "l"
+DIRECTORY = "d"
+EMPTY_DIGEST = "99aa06d3014798d86001c324468d497f"
+"""XXH3-128 of nothing. Empty files have no object: each checkout makes its own (ext4 allows 65,000 links an inode)."""
+PLAIN_DIRECTORY = 0o755
+"""The mode a directory has unless an entry says otherwise."""
+
+
+class Entry(NamedTuple):
+    """One name in a tree. Unused fields keep their defaults."""
+
+    kind: str
+    """FILE, LINK or DIRECTORY."""
+    mode: int = 0
+    """Permission bits (files and directories)."""
+    mtime: int = 0
+    """Nanoseconds since the epoch (files and links)."""
+    size: int = 0
+    """Bytes of content (files)."""
+    digest: str = ""
+    """XXH3-128 of the content (files)."""
+    twin: int = 0
+    """Tells apart objects of equal content, mode and mtime that are different inodes (files)."""
+    target: bytes = b""
+    """What the link says (links)."""
+
+    @property
+    def object_name(self) -> str:
+        """The object's name: digest, mode, mtime and, for a twin, its number."""
+        name = f"{self.digest}.{self.mode:04o}.{self.mtime}"
+        return f"{name}.{self.twin}" if self.twin else name
+
+    @property
+    def has_object(self) -> bool:
+        """Whether an inode in the store holds this entry: a file that is not empty."""
+        return self.kind == FILE and self.size > 0
+
+    def same(self, other: Entry | None) -> bool:
+        """Whether both look alike to a user: everything but the twin number is equal."""
+        return other is not None and self._replace(twin=0) == other._replace(twin=0)
+
+
+Tree = Mapping[bytes, Entry]
+"""Path relative to the root, '/'-separated -> entry."""
+
+
+class TreeDiff(NamedTuple):
+    """What turns one tree into another; each tuple sorted by path."""
+
+    added: tuple[bytes, ...]
+    removed: tuple[bytes, ...]
+    modified: tuple[bytes, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.modified)
+
+
+def diff(old: Tree, new: Tree) -> TreeDiff:
+    """The difference from ``old`` to ``new``; twins of one object count as equal."""
+    return TreeDiff(
+        added=tuple(sorted(path for path in new if path not in old)),
+        removed=tuple(sorted(path for path in old if path not in new)),
+        modified=tuple(sorted(path for path, entry in new.items() if path in old and not entry.same(old[path]))),
+    )
+
+
+def apply(tree: Tree, changes: Mapping[bytes, Entry | None]) -> dict[bytes, Entry]:
+    """``tree`` with some entries replaced, added, or (None) removed."""
+    result = dict(tree)
+    for path, entry in changes.items():
+        if entry is None:
+            result.pop(path, None)
+        else:
+            result[path] = entry
+    return result
+
+
+def changes(old: Tree, new: Tree) -> dict[bytes, Entry | None]:
+    """The changes for :func:`apply` that turn ``old`` into ``new``, exactly (twins too)."""
+    result: dict[bytes, Entry | None] = {path: None for path in old if path not in new}
+    result.update((path, entry) for path, entry in new.items() if old.get(path) != entry)
+    return result
+
+
+def parents(path: bytes) -> list[bytes]:
+    """Every directory above ``path`` within the tree, outermost first, without the root itself."""
+    result = []
+    cut = path.find(b"/")
+    while cut > 0:
+        result.append(path[:cut])
+        cut = path.find(b"/", cut + 1)
+    return result
+
+
+def is_safe(path: bytes) -> bool:
+    """Whether a path read from disk stays inside the tree: relative, no empty part, no '.' and no '..'."""
+    return bool(path) and b"\0" not in path and not any(part in (b"", b".", b"..") for part in path.split(b"/"))

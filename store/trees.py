@@ -1,0 +1,165 @@
+"""The trees kept beside the live one: slots, their markers and indexes, and the trash they end in."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from store import disk, index
+from store.index import Index
+from store.store import Store
+
+MARKER = b".sysvenv"
+"""In the root of each checkout: which checkout it is, and the position that holds once it is live."""
+VERSION = 1
+BUILDING = b".building"
+
+
+class Marker(NamedTuple):
+    """What a checkout says of itself."""
+
+    checkout: str
+    """16 hexadecimal digits; names its index."""
+    position: dict[str, Any]
+    """The caller's: where history stands while this checkout is the live one."""
+
+
+class Checkout(NamedTuple):
+    """A tree laid out on disk, with what is known of it."""
+
+    path: bytes
+    name: str
+    """As in its marker."""
+    expected: Index
+    """What it was when it was laid out or last looked at."""
+
+
+def new_name() -> str:
+    """A name no other checkout has."""
+    return os.urandom(8).hex()
+
+
+def read_marker(root: bytes) -> Marker | None:
+    """The marker of the tree at ``root``; None where there is none that makes sense: then it is no checkout of ours."""
+    try:
+        value = json.loads(disk.read(os.path.join(root, MARKER)))
+        name, position = value["checkout"], value["position"]
+        if value["version"] != VERSION or len(name) != 16 or not name.isalnum() or not isinstance(position, dict):
+            return None
+        return Marker(name, position)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError, KeyError, TypeError):
+        return None
+
+
+def write_marker(root: bytes, marker: Marker) -> None:
+    """Write the marker durably."""
+    value = {"version": VERSION, "checkout": marker.checkout, "position": marker.position}
+    disk.write_durably(os.path.join(root, MARKER), json.dumps(value).encode() + b"\n", 0o644)
+
+
+def index_path(store: Store, name: str) -> bytes:
+    """Where the index of a checkout lies."""
+    return os.path.join(store.indexes, name.encode())
+
+
+def save_index(store: Store, name: str, value: Index) -> None:
+    """Replace a checkout's index. Not made durable: it is derived."""
+    disk.write_beside(index_path(store, name), index.encode(value), durable=False)
+
+
+def load_index(store: Store, name: str) -> Index | None:
+    """The index of a checkout, None where it must be rebuilt."""
+    return index.load(index_path(store, name))
+
+
+def ready(store: Store) -> list[Checkout]:
+    """The checkouts that stand ready, the one unused for longest first."""
+    found = []
+    for slot in os.listdir(store.trees):
+        path = os.path.join(store.trees, slot)
+        if not slot.isdigit():
+            continue
+        marker = read_marker(path)
+        known = load_index(store, marker.checkout) if marker else None
+        if marker is not None and known is not None:
+            used = os.lstat(index_path(store, marker.checkout)).st_mtime_ns
+            found.append((used, Checkout(path, marker.checkout, known)))
+    return [checkout for _, checkout in sorted(found, key=lambda pair: pair[0])]
+
+
+def free_slot(store: Store) -> bytes:
+    """A path in ``trees/`` nothing stands at."""
+    number = 1
+    while os.path.lexists(slot := b"%s/%d" % (store.trees, number)) or os.path.lexists(slot + BUILDING):
+        number += 1
+    return slot
+
+
+def bury(store: Store, path: bytes) -> None:
+    """Move something out of the way at once, to be deleted when nobody waits (:func:`empty_trash`)."""
+    os.rename(path, os.path.join(store.trash, new_name().encode()))
+
+
+def bury_checkout(store: Store, checkout: Checkout) -> None:
+    """Give a ready checkout up."""
+    bury(store, checkout.path)
+    disk.discard(index_path(store, checkout.name))
+
+
+def sweep(store: Store, live: bytes) -> None:
+    """Bury what is no checkout any more: half-built trees, trees without marker or index; drop stray indexes."""
+    known = {checkout.path: checkout.name for checkout in ready(store)}
+    for slot in os.listdir(store.trees):
+        path = os.path.join(store.trees, slot)
+        if path not in known:
+            bury(store, path)
+    marker = read_marker(live)
+    names = {*known.values(), *([marker.checkout] if marker else [])}
+    for name in os.listdir(store.indexes):
+        if os.fsdecode(name) not in names:
+            disk.discard(os.path.join(store.indexes, name))
+
+
+def has_trash(store: Store) -> bool:
+    """Whether anything waits to be deleted."""
+    return bool(os.listdir(store.trash))
+
+
+def empty_trash(store: Store) -> None:
+    """Delete what was buried. May be killed at any time and run again; two at once do no harm."""
+    for name in os.listdir(store.trash):
+        _delete(os.path.join(store.trash, name))
+
+
+def _delete(path: bytes) -> None:
+    import shutil
+
+    if os.path.islink(path) or not os.path.isdir(path):
+        disk.discard(path)
+        return
+    shutil.rmtree(path, onerror=_open_up)
+
+
+def _open_up(function: Any, path: Any, _error: Any) -> None:
+    """A directory without write permission does not give up its files: open it and try that name once more."""
+    try:
+        os.chmod(os.path.dirname(path), 0o700)
+        os.chmod(path, 0o700, follow_symlinks=False) if os.path.isdir(path) else None
+        function(path)
+    except OSError:
+        return  # it stays in the trash; the next run tries again
+
+
+def rescue(store: Store, root: bytes, paths: Iterable[bytes], label: str) -> list[bytes]:
+    """Move files out of a checkout into ``rescued/``: written there by somebody after it was replaced."""
+    saved = []
+    for path in paths:
+        place = os.path.join(store.rescued, label.encode(), path)
+        os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
+        while os.path.lexists(place):
+            place += b"~"
+        os.rename(os.path.join(root, path), place)
+        saved.append(place)
+    return saved
