@@ -1,0 +1,154 @@
+"""What every test stands on: an empty home, no network unless asked for, and a header that says what this
+machine can show and what it must skip."""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import functools
+import glob
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Settings of the machine's own that would change what pip, Python or sysvenv do in a test.
+_FOREIGN = (
+    "SYSVENV",
+    "XDG_",
+    "PIP_",
+    "UV_",
+    "PYTHON",
+    "VIRTUAL_ENV",
+    "CONDA_",
+    "CLICK_",
+    "NO_COLOR",
+    "FORCE_COLOR",
+)
+_PIP_BEFORE = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+_NO_INDEX = "https://offline.invalid/simple"
+
+
+@pytest.fixture(autouse=True)
+def isolated(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """A fresh HOME (returned), none of the user's settings, and a pip that cannot reach an index.
+
+    Tests marked `network` keep the machine's pip settings: a mirror or a certificate may be what it needs.
+    """
+    for name in [name for name in os.environ if name.startswith(_FOREIGN)]:
+        monkeypatch.delenv(name)
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("PIP_DISABLE_PIP_VERSION_CHECK", "1")
+    if request.node.get_closest_marker("network"):
+        for name, value in _PIP_BEFORE.items():
+            monkeypatch.setenv(name, value)
+    else:
+        monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+        monkeypatch.setenv("PIP_NO_INDEX", "1")
+        monkeypatch.setenv("PIP_INDEX_URL", _NO_INDEX)
+        monkeypatch.setenv("UV_OFFLINE", "1")
+    yield home
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skips, with the reason in the summary, what this machine cannot show."""
+    if item.get_closest_marker("root") and os.geteuid() != 0:
+        pytest.skip("needs root")
+    if item.get_closest_marker("network") and (why := _no_network()):
+        pytest.skip(f"needs PyPI: {why}")
+
+
+def pytest_report_header() -> list[str]:
+    """What the filesystem of the temporary directory can do, and the interpreters the hook is tried with."""
+    found = ", ".join(f"{version} ({path})" for version, path in interpreters().items()) or "none"
+    return [f"filesystem of {tempfile.gettempdir()}: {_abilities()}", f"pythons: {found}"]
+
+
+@functools.cache
+def interpreters() -> dict[str, str]:
+    """Minor version ("3.12") to path of each CPython >= 3.10 with venv and pip found here, this one included.
+
+    Looked for on PATH, in pyenv's and in uv's directories. Shims are resolved to the interpreter they start.
+    """
+    places = [sys.executable]
+    places += [path for minor in range(10, 16) if (path := shutil.which(f"python3.{minor}"))]
+    pyenv = os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv"))
+    places += sorted(glob.glob(f"{pyenv}/versions/3.*/bin/python3"))
+    places += sorted(glob.glob(os.path.expanduser("~/.local/share/uv/python/cpython-3.*/bin/python3")))
+    found: dict[str, str] = {}
+    for place in places:
+        version, path = _ask(place)
+        if version:
+            found.setdefault(version, path)
+    return dict(sorted(found.items(), key=lambda item: int(item[0].split(".")[1])))
+
+
+def _ask(python: str) -> tuple[str, str]:
+    """Minor version and path of the base interpreter `python` starts; empty strings if it is of no use."""
+    tell = (
+        "import ensurepip, sys, venv;"
+        "assert sys.implementation.name == 'cpython' and sys.version_info >= (3, 10);"
+        "print('%d.%d' % sys.version_info[:2]); print(getattr(sys, '_base_executable', sys.executable))"
+    )
+    answer = subprocess.run([python, "-I", "-c", tell], capture_output=True, text=True, check=False)
+    lines = answer.stdout.splitlines()
+    return (lines[0], lines[1]) if answer.returncode == 0 and len(lines) == 2 else ("", "")
+
+
+@functools.cache
+def _no_network() -> str:
+    """Why PyPI cannot be reached, or nothing."""
+    try:
+        with urllib.request.urlopen("https://pypi.org/simple/six/", timeout=20):
+            return ""
+    except (urllib.error.URLError, OSError) as error:
+        return str(getattr(error, "reason", error))
+
+
+def _abilities() -> str:
+    """What was tried in the temporary directory: "hardlink yes, exchange yes, reflink no"."""
+    with tempfile.TemporaryDirectory() as place:
+        one, two = os.path.join(place, "one"), os.path.join(place, "two")
+        for path in (one, two):
+            with open(path, "wb") as file:
+                file.write(path.encode())
+        tries = {"hardlink": _links, "exchange": _exchanges, "reflink": _reflinks}
+        return ", ".join(f"{name} {'yes' if attempt(one, two) else 'no'}" for name, attempt in tries.items())
+
+
+def _links(one: str, two: str) -> bool:
+    try:
+        os.link(one, one + ".link")
+    except OSError:
+        return False
+    return True
+
+
+def _exchanges(one: str, two: str) -> bool:
+    """renameat2(RENAME_EXCHANGE) on Linux, renamex_np(RENAME_SWAP) on macOS."""
+    libc = ctypes.CDLL(None)
+    if sys.platform == "darwin":
+        return bool(libc.renamex_np(one.encode(), two.encode(), 2) == 0)
+    here = -100
+    return hasattr(libc, "renameat2") and libc.renameat2(here, one.encode(), here, two.encode(), 2) == 0
+
+
+def _reflinks(one: str, two: str) -> bool:
+    ficlone = 0x40049409
+    try:
+        with open(one, "rb") as source, open(two, "wb") as target:
+            fcntl.ioctl(target, ficlone, source.fileno())
+    except OSError:
+        return False
+    return True
