@@ -1,0 +1,99 @@
+"""The files we lay into a managed venv so that its pip calls us. What they do: sysvenv/pip_hook.py.
+
+A ``.pth`` line is the only way in that every pip takes: wrappers in ``bin/`` are overwritten by one
+``pip install --force-reinstall pip``, sitecustomize is shadowed on Debian, shims on the PATH miss
+``python -m pip``. PEP 829 retires import lines after Python 3.17 in favour of ``.start`` files; hence both.
+"""
+
+from __future__ import annotations
+
+import os
+
+# Every start of the venv's Python runs this line, so it only looks for the word in the command line, which
+# costs a microsecond. sys.orig_argv came with Python 3.10; before, the module itself looks. A damaged module
+# costs one line on stderr, not pip.
+_PTH = (
+    "import sys; 'pip' in ' '.join(getattr(sys, 'orig_argv', ('pip',))) and exec("
+    r"'try:\n import _sysvenv\n _sysvenv.start()\n"
+    r'except Exception as error:\n sys.stderr.write(f"sysvenv: the hook of this venv is damaged ({error}); '
+    r'this pip is not recorded. Run sysvenv doctor --fix\\n")'
+    "')\n"
+)
+_START = "_sysvenv:start\n"
+_BAKED = 'TOOL_PYTHON = ""'
+
+
+def files(tool_python: str, site: bytes) -> dict[bytes, bytes]:
+    """Tree path -> contents, for a venv whose site-packages is `site` (relative to the venv).
+
+    `tool_python` is the interpreter sysvenv is installed in; it is named here as given, so that a symlink
+    (``current/bin/python``) goes on naming the newest tool environment.
+    """
+    with open(os.path.join(os.path.dirname(__file__), "pip_hook.py"), encoding="utf-8") as stream:
+        source = stream.read()
+    return {
+        site + b"/_sysvenv.py": source.replace(_BAKED, f"TOOL_PYTHON = {ascii(tool_python)}", 1).encode(),
+        site + b"/_sysvenv.start": _START.encode(),
+        site + b"/_sysvenv.pth": _PTH.encode(),
+    }
+
+
+def missing(root: str, site: bytes, tool_python: str) -> list[bytes]:
+    """Tree paths of the hook's files that are absent from the venv `root` or not as `lay` writes them."""
+    return [path for path, content in files(tool_python, site).items() if _read(root, path) != content]
+
+
+def lay(root: str, site: bytes, tool_python: str) -> list[bytes]:
+    """Write what `missing` names, each by temporary file and rename, and return it.
+
+    The module comes before the line that calls it, so there is no instant at which the hook is damaged.
+    Never writes through an existing inode: another tree may hold a link to it. Raises OSError.
+    """
+    wanted = files(tool_python, site)
+    written = [path for path, content in wanted.items() if _read(root, path) != content]
+    for path in written:
+        target = _join(root, path)
+        temporary = target + b".%d.tmp" % os.getpid()
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        with open(descriptor, "wb") as stream:
+            stream.write(wanted[path])
+            stream.flush()
+            os.fsync(descriptor)  # A hook emptied by a power cut would record nothing and complain at each pip.
+        os.rename(temporary, target)
+        if path.endswith(b".py"):
+            _drop_bytecode(root, site)
+    return written
+
+
+def remove(root: str, site: bytes) -> None:
+    """Take the hook out of the venv `root`: pip is then as if we had never been there. Raises OSError."""
+    for path in reversed(files("", site)):
+        try:
+            os.unlink(_join(root, path))
+        except FileNotFoundError:
+            continue
+    _drop_bytecode(root, site)
+
+
+def _drop_bytecode(root: str, site: bytes) -> None:
+    """Bytecode counts as current if its source has the same size and mtime *in seconds*: not enough here."""
+    cache = _join(root, site + b"/__pycache__")
+    try:
+        names = os.listdir(cache)
+    except FileNotFoundError:
+        return
+    for name in names:
+        if name.startswith(b"_sysvenv."):
+            os.unlink(os.path.join(cache, name))
+
+
+def _read(root: str, path: bytes) -> bytes | None:
+    try:
+        with open(_join(root, path), "rb") as stream:
+            return stream.read()
+    except OSError:
+        return None
+
+
+def _join(root: str, path: bytes) -> bytes:
+    return os.path.join(os.fsencode(root), path)
