@@ -61,8 +61,8 @@ class Home(NamedTuple):
     def default(cls, environ: Mapping[str, str]) -> Home:
         """The home `SYSVENV_HOME` names, else `~/.local/python-packages`.
 
-        Raises UsageError for a relative SYSVENV_HOME (it would mean another home in each directory), and where no
-        home directory of the user can be told.
+        Raises UsageError for a relative SYSVENV_HOME (it would mean another home in each directory), and
+        where no home directory of the user can be told.
         """
         named = environ.get("SYSVENV_HOME", "")
         if named:
