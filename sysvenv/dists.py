@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from sysvenv.metadata import printable, read_direct_url, read_headers, read_installer, read_regular
 from sysvenv.records import claims
 from sysvenv.redact import redact_json
 
@@ -55,7 +56,7 @@ class Distribution(NamedTuple):
 
 
 class Change(NamedTuple):
-    """How one distribution differs between two states; both versions are the same when only its source differs."""
+    """How one distribution differs between two states; equal versions if only its source differs."""
 
     name: str
     before: str | None
@@ -63,11 +64,6 @@ class Change(NamedTuple):
     after: str | None
     """Version after; None if it is gone."""
 
-
-# Bytes read of a file that should be small. The headers of METADATA come first; the rest is the long
-# description.
-_MOST_READ = 1 << 20
-_FIRST_READ = 1 << 14
 
 _SUFFIXES = (b".dist-info", b".egg-info", b".egg", b".egg-link")
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
@@ -104,7 +100,7 @@ def leftovers(root: str, site: bytes) -> list[bytes]:
 
 
 def read_distribution(root: str, location: bytes) -> Distribution:
-    """The distribution described at `location`. A damaged one is still listed, as its directory name tells."""
+    """The distribution described at `location`. Of a damaged one, what its directory name tells."""
     path = os.path.join(os.fsencode(root), location)
     named, version = _from_file_name(location)
     if location.endswith(b".egg-link"):
@@ -114,17 +110,17 @@ def read_distribution(root: str, location: bytes) -> Distribution:
         files = frozenset(os.listdir(info))
     except OSError:
         # distutils' .egg-info is itself the metadata file; a zipped .egg tells by its name.
-        metadata = _read_metadata(info) if location.endswith(b".egg-info") else {}
-        return _described(location, metadata, named, version)
-    metadata = _read_metadata(info + (b"/METADATA" if b"METADATA" in files else b"/PKG-INFO"))
+        headers = read_headers(info) if location.endswith(b".egg-info") else {}
+        return _described(location, headers, named, version)
+    headers = read_headers(info + (b"/METADATA" if b"METADATA" in files else b"/PKG-INFO"))
     return _described(
         location,
-        metadata,
+        headers,
         named,
         version,
-        installer=_installer(info) if b"INSTALLER" in files else "",
+        installer=read_installer(info) if b"INSTALLER" in files else "",
         requested=b"REQUESTED" in files,
-        direct_url=_direct_url(info) if b"direct_url.json" in files else None,
+        direct_url=read_direct_url(info) if b"direct_url.json" in files else None,
     )
 
 
@@ -225,7 +221,7 @@ def _site_entries(root: str, site: bytes) -> Iterator[tuple[bytes, os.DirEntry[b
 
 
 def _from_file_name(location: bytes) -> tuple[str, str]:
-    """Name and version as the file name of a location has them: name-1.0.dist-info, name-1.0-py3.11.egg-info."""
+    """Name and version as the file name of a location has them: name-1.0[-py3.11].egg-info."""
     file_name = os.path.basename(location).decode("utf-8", "replace")
     stem, _, suffix = file_name.rpartition(".")
     if suffix in ("egg-info", "egg"):
@@ -239,7 +235,7 @@ def _from_file_name(location: bytes) -> tuple[str, str]:
 
 def _described(
     location: bytes,
-    metadata: Mapping[str, list[str]],
+    headers: Mapping[str, list[str]],
     named: str,
     version: str,
     installer: str = "",
@@ -247,88 +243,20 @@ def _described(
     direct_url: dict[str, Any] | None = None,
 ) -> Distribution:
     """What METADATA says, where it makes sense, else what the file name says (`named`, `version`)."""
-    title = metadata.get("name", [""])[0]
+    title = headers.get("name", [""])[0]
     if not _NAME.fullmatch(title):
-        title = _printable(named)
-    written = metadata.get("version", [""])[0]
+        title = printable(named)
+    written = headers.get("version", [""])[0]
     return Distribution(
         name=canonical(title),
-        version=written if written and written.isprintable() and len(written) < 200 else _printable(version),
+        version=written if written and written.isprintable() and len(written) < 200 else printable(version),
         location=location,
         installer=installer,
         requested=requested,
         direct_url=direct_url,
-        requires=tuple(metadata.get("requires-dist", ())),
+        requires=tuple(headers.get("requires-dist", ())),
         title=title,
     )
-
-
-def _printable(text: str) -> str:
-    """`text` that may reach a terminal: a directory name may hold escape sequences."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
-
-
-def _read_metadata(path: bytes) -> dict[str, list[str]]:
-    """Headers of a METADATA or PKG-INFO file by lower-case name; empty if there is none or it cannot be read."""
-    headers: dict[str, list[str]] = {}
-    values: list[str] = []
-    for line in _header_lines(path):
-        if line[:1] in (" ", "\t"):
-            if values:
-                values[-1] += "\n" + line.strip()
-            continue
-        key, colon, value = line.partition(":")
-        if not colon:
-            break  # no header: an envelope, a conflict marker, binary. What came before still holds.
-        values = headers.setdefault(key.lower(), [])
-        values.append(value.strip())
-    return headers
-
-
-def _header_lines(path: bytes) -> Iterable[str]:
-    """Lines before the first empty one. Damaged bytes become U+FFFD."""
-    data = _read(path, _FIRST_READ)
-    head = _head(data)
-    if head is None and len(data) == _FIRST_READ:
-        data = _read(path, _MOST_READ)
-        head = _head(data)
-    text = (data if head is None else head).decode("utf-8", "replace").removeprefix("\ufeff")
-    return text.replace("\r\n", "\n").split("\n") if text else ()
-
-
-def _head(data: bytes) -> bytes | None:
-    ends = [end for end in (data.find(b"\n\n"), data.find(b"\r\n\r\n")) if end >= 0]
-    return data[: min(ends)] if ends else None
-
-
-def _read(path: bytes, limit: int) -> bytes:
-    """The first `limit` bytes of a regular file, b"" if that cannot be had. Never waits on a fifo."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return b""
-    try:
-        return os.read(fd, limit)
-    except OSError:
-        return b""
-    finally:
-        os.close(fd)
-
-
-def _installer(info: bytes) -> str:
-    lines = _read(info + b"/INSTALLER", 200).decode("utf-8", "replace").split("\n")
-    return _printable(lines[0].strip())
-
-
-def _direct_url(info: bytes) -> dict[str, Any] | None:
-    """direct_url.json of a dist-info without secrets; None if it is damaged."""
-    import json
-
-    try:
-        value = redact_json(json.loads(_read(info + b"/direct_url.json", _MOST_READ)))
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) and isinstance(value.get("url"), str) else None
 
 
 def _direct_source(direct_url: Mapping[str, Any]) -> str:
@@ -345,13 +273,13 @@ def _develop_install(path: bytes, location: bytes, named: str) -> Distribution:
 
     Told as the editable install it is, in the words of PEP 610, as pip does.
     """
-    project = _read(path, 1 << 14).split(b"\n")[0].strip()
-    metadata: Mapping[str, list[str]] = {}
+    project = read_regular(path, 1 << 14).split(b"\n")[0].strip()
+    headers: Mapping[str, list[str]] = {}
     if project.startswith(b"/"):
         stem = re.sub(rb"[^A-Za-z0-9.]+", b"_", named.encode())
-        metadata = _read_metadata(project + b"/" + stem + b".egg-info/PKG-INFO")
+        headers = read_headers(project + b"/" + stem + b".egg-info/PKG-INFO")
     url = {"url": "file://" + project.decode("utf-8", "replace"), "dir_info": {"editable": True}}
-    return _described(location, metadata, named, "", direct_url=redact_json(url))
+    return _described(location, headers, named, "", direct_url=redact_json(url))
 
 
 def _by_name(dists: Sequence[Distribution]) -> dict[str, list[Distribution]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class SysvenvError(Exception):
-    """What went wrong in one sentence (`message`), what to do about it (`hint`, may be empty), and the exit code."""
+    """What went wrong in one sentence (`message`), what to do about it (`hint`, or ""), and the exit code."""
 
     exit_code = 1
 

@@ -45,7 +45,7 @@ _CACHE_TAG = re.compile(rb"\.(?=(?:cpython|pypy|graalpy)-?\d)")
 
 
 class Classifier:
-    """Decides the kind of the paths of one tree. Reads RECORDs at most once, and only when a path is undecided."""
+    """Decides the kind of each path of one tree. Reads RECORDs at most once, and only if a path needs it."""
 
     def __init__(self, root: str, site: bytes, known: Container[bytes] = frozenset()) -> None:
         """`root` is the tree, `site` its site-packages as a tree path.
@@ -62,7 +62,7 @@ class Classifier:
         self._our_bytecode = site + b"/__pycache__/_sysvenv."
 
     def kind(self, path: bytes, mode: int) -> Kind:
-        """Kind of the tree path `path` (no directory), whose st_mode is `mode`. The first rule that fits decides."""
+        """Kind of the tree path `path` (no directory) with st_mode `mode`. The first fitting rule decides."""
         if path in self._ours or path.startswith(self._our_bytecode):
             return OURS
         if not S_ISREG(mode):

@@ -11,12 +11,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 
+from sysvenv.metadata import read_regular
+
 # Where a row of RECORD is not plainly a path below site-packages. "\n" stands for its start or end.
 _ODD_STARTS = (b"\n.", b"\n/", b"\n\n")
 _ODD_PARTS = (b"/.", b"//", b"\r", b"\0")
-
-# A file of metadata larger than this is no file of metadata. (The largest RECORD we met has 4 MB.)
-_LARGEST = 1 << 28
 
 
 def claims(root: str, location: bytes) -> set[bytes]:
@@ -34,10 +33,10 @@ def claims(root: str, location: bytes) -> set[bytes]:
     claimed = set(_files_below(path, location))
     site = os.path.dirname(location)
     if location.endswith(b".dist-info"):
-        record = _read(path + b"/RECORD")
+        record = read_regular(path + b"/RECORD")
         claimed.update(_inside(_record_paths(record), site, tree))
     elif location.endswith(b".egg-info"):
-        installed = _read(path + b"/installed-files.txt")
+        installed = read_regular(path + b"/installed-files.txt")
         if installed:
             claimed.update(_inside(_lines(installed), location, tree))
         else:
@@ -111,8 +110,8 @@ def _normalized(path: bytes, base: bytes, tree: bytes) -> bytes:
 
 def _top_level_files(info: bytes, site: bytes, tree: bytes) -> Iterator[bytes]:
     """Files of the packages and modules that top_level.txt names, but for namespaces, which others share."""
-    shared = set(_lines(_read(info + b"/namespace_packages.txt")))
-    for name in _lines(_read(info + b"/top_level.txt")):
+    shared = set(_lines(read_regular(info + b"/namespace_packages.txt")))
+    for name in _lines(read_regular(info + b"/top_level.txt")):
         if not name or name in shared or b"/" in name or name.startswith(b".") or b"\0" in name:
             continue
         for path in (name, name + b".py"):
@@ -124,7 +123,7 @@ def _top_level_files(info: bytes, site: bytes, tree: bytes) -> Iterator[bytes]:
 
 
 def _files_below(directory: bytes, path: bytes) -> Iterator[bytes]:
-    """Tree paths of all files below `directory`, which is `path` in the tree. Links are files, not followed."""
+    """Tree paths of all files below `directory`, `path` in the tree. Links are files, not followed."""
     try:
         entries = os.scandir(directory)
     except OSError:
@@ -136,18 +135,3 @@ def _files_below(directory: bytes, path: bytes) -> Iterator[bytes]:
                 yield from _files_below(entry.path, below)
             else:
                 yield below
-
-
-def _read(path: bytes) -> bytes:
-    """A regular file, b"" if that cannot be had. Never waits on a fifo."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return b""
-    try:
-        size = os.fstat(fd).st_size
-        return os.read(fd, size) if size <= _LARGEST else b""
-    except OSError:
-        return b""
-    finally:
-        os.close(fd)

@@ -18,7 +18,10 @@ SHORTEST_SECRET = 6
 # `userinfo@` of a URL up to the *last* @ before the path: people forget to escape an @ in a password.
 _USERINFO = re.compile(r"(?<=://)[^/?#\s'\"<>]+(?=@)")
 
-_SECRET_WORD = r"(?:token|secret|passw(?:or)?d|passphrase|pwd|signature|credentials?|api[_-]?key|access[_-]?key|private[_-]?key)"
+_SECRET_WORD = (
+    r"(?:token|secret|passw(?:or)?d|passphrase|pwd|signature|credentials?"
+    r"|api[_-]?key|access[_-]?key|private[_-]?key)"
+)
 
 # ?token=..., &X-Amz-Signature=..., and the `sig`, `key`, `auth` that stand alone (Azure SAS, feeds).
 _QUERY = re.compile(rf"(?i)([?&;](?:[\w.%-]*{_SECRET_WORD}[\w.%-]*|sig|key|auth|jwt)=)[^&;#\s'\"<>]+")
@@ -33,6 +36,10 @@ _SECRET_VARIABLE = re.compile(
     r"(?i)(?:TOKENS?|PASSWORDS?|PASSWD|PASSPHRASE|PWD_SECRET|SECRETS?|CREDENTIALS?|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY"
     r"|SECRET_?KEY|AUTH_?KEY|_PAT|_PASS)(?![A-Z])"
 )
+
+
+# RFC 3986: what stands for itself in a URL.
+_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 
 def redact_text(text: str, secrets: Collection[str] = ()) -> str:
@@ -51,7 +58,7 @@ def redact_text(text: str, secrets: Collection[str] = ()) -> str:
 
 
 def redact_argv(argv: Sequence[str], environ: Mapping[str, str]) -> list[str]:
-    """`argv` redacted, also of the secret values of `environ` and of values of options named like a secret."""
+    """`argv` redacted, also of secret values of `environ` and of values of options named like a secret."""
     secrets = secrets_of(environ)
     redacted = []
     before = ""
@@ -80,7 +87,7 @@ def secrets_of(environ: Mapping[str, str]) -> frozenset[str]:
 
 
 def redact_json(value: Any, secrets: Collection[str] = ()) -> Any:
-    """A JSON value with every string in it redacted, keys of objects as well. The value given is left alone."""
+    """A JSON value with every string in it redacted, keys of objects too. `value` itself is left alone."""
     if isinstance(value, str):
         return redact_text(value, secrets)
     if isinstance(value, dict):
@@ -116,9 +123,8 @@ def _quoted(text: str) -> str:
     """`text` percent-encoded as in a URL's userinfo (urllib.parse costs more to import than all of this)."""
     if text.isalnum():
         return text
-    return "".join(
-        chr(b) if chr(b).isalnum() and b < 128 or b in b"-._~" else f"%{b:02X}" for b in text.encode()
-    )
+    raw = text.encode("utf-8", "replace")
+    return "".join(chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in raw)
 
 
 def _unquoted(text: str) -> str:
