@@ -32,7 +32,7 @@ def files(tool_python: str, site: bytes) -> dict[bytes, bytes]:
     with open(os.path.join(os.path.dirname(__file__), "pip_hook.py"), encoding="utf-8") as stream:
         source = stream.read()
     return {
-        site + b"/_sysvenv.py": source.replace(_BAKED, f"TOOL_PYTHON = {ascii(tool_python)}", 1).encode(),
+        site + b"/_sysvenv.py": source.replace(_BAKED, f"TOOL_PYTHON = {tool_python!a}", 1).encode(),
         site + b"/_sysvenv.start": _START.encode(),
         site + b"/_sysvenv.pth": _PTH.encode(),
     }
@@ -58,7 +58,7 @@ def lay(root: str, site: bytes, tool_python: str) -> list[bytes]:
         with open(descriptor, "wb") as stream:
             stream.write(wanted[path])
             stream.flush()
-            os.fsync(descriptor)  # A hook emptied by a power cut would record nothing and complain at each pip.
+            os.fsync(descriptor)  # Emptied by a power cut, it would record nothing and complain at each pip.
         os.rename(temporary, target)
         if path.endswith(b".py"):
             _drop_bytecode(root, site)

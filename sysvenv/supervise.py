@@ -6,8 +6,8 @@ Started by the hook in the venv (sysvenv/pip_hook.py describes the three process
 
 1 is the version of this protocol. READY, STATUS, LOCK and STDERR are inherited descriptors: pipe to the hook,
 pipe from it, the open environment lock, where messages go. REPORT is the file pip writes its installation
-report to, or empty. PID is the process that asks, COMMAND its sys.orig_argv. Nothing is ever written to stdout,
-which is pip's.
+report to, or empty. PID is the process that asks, COMMAND its sys.orig_argv. Nothing is ever written to
+stdout, which is pip's.
 """
 
 from __future__ import annotations

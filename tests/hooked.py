@@ -1,0 +1,151 @@
+"""Managed venvs with the real hook and real pip, and a recorder that only notes down what it is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from conftest import interpreters
+
+from sysvenv import hook
+
+REPOSITORY = Path(__file__).parent.parent
+
+# Stands in for sysvenv/operations/record.py. FAKE_BEGIN, FAKE_MEANWHILE and FAKE_FINISH make it misbehave.
+_RECORD = '''
+import fcntl, json, os, time
+from typing import NamedTuple
+from sysvenv.errors import SysvenvError
+
+class Command(NamedTuple):
+    argv: list
+    cwd: str
+    pid: int
+
+class Outcome(NamedTuple):
+    exit_code: int
+    signal: int
+
+def _note(step, **facts):
+    with open(os.environ["FAKE_LOG"], "a") as log:
+        log.write(json.dumps({"step": step, "pid": os.getpid(), **facts}) + "\\n")
+
+def _misbehave(step):
+    do = os.environ.get("FAKE_" + step.upper(), "")
+    if do == "refuse": raise SysvenvError("the store is broken", "run sysvenv doctor")
+    if do == "bug": {}["x"]
+    if do == "exit": os._exit(3)
+    if do == "killed": os.kill(os.getpid(), 9)
+    if do.startswith("sleep"): time.sleep(float(do[5:]))
+
+def begin(home, lock_fd, command):
+    fcntl.flock(lock_fd, fcntl.LOCK_EX)
+    _note("begin", home=home.root, argv=command.argv, cwd=command.cwd, asked_by=command.pid,
+          session=os.getpgid(0), asker_group=os.getpgid(command.pid))
+    _misbehave("begin")
+    return Recording()
+
+class Recording:
+    def meanwhile(self):
+        _note("meanwhile")
+        _misbehave("meanwhile")
+    def finish(self, outcome, report):
+        _misbehave("finish")
+        names = None if report is None else [i["metadata"]["name"] for i in report["install"]]
+        _note("finish", exit_code=outcome.exit_code, signal=outcome.signal, report=names)
+        return outcome
+'''
+_RENDER = '''
+import os
+def recorded(result):
+    os.write(2, b"RECORDED %d %d\\n" % result)
+'''
+
+
+def make_tool(place: Path) -> str:
+    """An interpreter whose `-I -m sysvenv.supervise` is ours with a fake recorder behind it."""
+    code = place / "code"
+    for package in ("sysvenv", "store"):
+        shutil.copytree(REPOSITORY / package, code / package, ignore=shutil.ignore_patterns("__pycache__"))
+    (code / "sysvenv/operations").mkdir(exist_ok=True)
+    (code / "sysvenv/operations/__init__.py").write_text("")
+    (code / "sysvenv/operations/record.py").write_text(_RECORD)
+    (code / "sysvenv/render.py").write_text(_RENDER)
+    subprocess.run([sys.executable, "-I", "-m", "venv", "--without-pip", place / "env"], check=True)
+    (site,) = (place / "env").glob("lib/python*/site-packages")
+    (site / "code.pth").write_text(f"{code}\n")
+    return str(place / "env/bin/python")
+
+
+class Managed:
+    """A home with a managed venv: `root`/venv with pip and the hook, `root`/history, and the fake's log."""
+
+    def __init__(self, root: Path, python: str, tool: str) -> None:
+        self.root = root
+        self.venv = root / "venv"
+        self.bin = self.venv / "bin"
+        self.python = str(self.bin / "python")
+        self.tool = tool
+        (root / "history").mkdir(parents=True)
+        self.log = root / "log"
+        subprocess.run([python, "-I", "-m", "venv", self.venv], check=True)
+        (self.site,) = self.venv.glob("lib/python*/site-packages")
+        self.lay()
+
+    @property
+    def tree_site(self) -> bytes:
+        """Site-packages as a tree path."""
+        return os.fsencode(self.site.relative_to(self.venv))
+
+    def lay(self) -> None:
+        """Put the hook in, as it should be."""
+        hook.lay(str(self.venv), self.tree_site, self.tool)
+
+    def environment(self, **extra: str) -> dict[str, str]:
+        """Of a pip to be started, with the given variables on top."""
+        return {**os.environ, "FAKE_LOG": str(self.log), **extra}
+
+    def steps(self) -> list[dict[str, Any]]:
+        """What the recorder has noted since the last call."""
+        if not self.log.exists():
+            return []
+        lines = self.log.read_text().splitlines()
+        self.log.unlink()
+        return [json.loads(line) for line in lines]
+
+    def names(self) -> list[str]:
+        """The steps' names alone."""
+        return [step["step"] for step in self.steps()]
+
+    def run(
+        self, *command: str | os.PathLike[str], input: str | None = None, cwd: Path | None = None, **extra: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `command` (a name in the venv's bin, or a path) to its end."""
+        program = self.bin / command[0] if os.sep not in str(command[0]) else command[0]
+        return subprocess.run(
+            [program, *command[1:]],
+            env=self.environment(**extra),
+            input=input,
+            cwd=cwd or self.root,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+
+def pythons() -> dict[str, str]:
+    """The interpreters to try the hook with; SYSVENV_TEST_PYTHONS (paths joined by ':') adds older ones."""
+    found = interpreters()
+    for path in filter(None, _ADDED.split(os.pathsep)):
+        tell = [path, "-I", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+        found.setdefault(subprocess.run(tell, capture_output=True, text=True, check=True).stdout.strip(), path)
+    return found
+
+
+_ADDED = os.environ.get("SYSVENV_TEST_PYTHONS", "")
