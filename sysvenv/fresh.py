@@ -1,0 +1,290 @@
+"""A fresh environment: made by venv, or by virtualenv or uv where Python lacks ensurepip, for a place of its
+own.
+
+An environment has its path in its scripts, so one that is to be switched in whole must be made right for a
+place where another still stands. venv's own templates are filled in for that place (its quoting differs
+between versions); pip's scripts are rewritten, in both forms pip knows, and their rows of RECORD with them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from sysvenv.errors import SysvenvError
+
+if TYPE_CHECKING:
+    import subprocess
+
+# The oldest Python whose start tells us the command line (sys.orig_argv), which recording rests on.
+OLDEST = (3, 10)
+
+_PROBE = """
+import sys
+try:
+    import ensurepip, venv
+    pip = "pip"
+except ImportError:
+    pip = "none"
+print(sys.version_info[0], sys.version_info[1], pip, getattr(sys, "_base_executable", None) or sys.executable)
+"""
+
+# Run by the base interpreter. setup_scripts is the documented place to change what activate is told.
+_MAKE = """
+import os, subprocess, sys, venv
+for name in list(os.environ):
+    if name.startswith(("PYTHON", "PIP_", "VIRTUAL_ENV", "__PYVENV")):
+        del os.environ[name]
+root, place = sys.argv[1:]
+class Builder(venv.EnvBuilder):
+    def setup_scripts(self, context):
+        name = os.path.basename(place)
+        context.prompt = context.prompt.replace(context.env_name, name)
+        context.env_dir, context.env_name = place, name
+        context.env_exe = os.path.join(place, os.path.relpath(context.env_exe, root))
+        super().setup_scripts(context)
+try:
+    Builder(symlinks=True, with_pip=True).create(root)
+except subprocess.CalledProcessError as error:
+    sys.exit((error.output or b"").decode(errors="replace") or str(error))
+except (OSError, ValueError) as error:
+    sys.exit(str(error))
+"""
+
+# What pip (distlib) and uv write: `#!PYTHON`, or where that has blanks or is too long for the kernel, through
+# sh.
+_SHEBANG = re.compile(
+    rb"\A#!(?:/bin/sh\n'''exec' )?"
+    rb"(?P<quote>[\"']?)(?P<python>/[^\n]*?)(?P=quote)"
+    rb"(?: \"\$0\" \"\$@\"\n' ''')?\n"
+)
+
+
+_ANOTHER = "give another: --python PATH"
+
+
+class Base(NamedTuple):
+    """An interpreter to make environments from."""
+
+    path: str
+    """The base interpreter itself, if what was given belongs to a virtual environment."""
+    version: tuple[int, int]
+    has_ensurepip: bool
+
+
+def create(root: str, python: str | None) -> None:
+    """See sysvenv.venv.create."""
+    root = os.path.abspath(root)
+    if os.path.lexists(root):
+        raise SysvenvError(f"{root} is there already", "move it away, or let `sysvenv init` adopt it")
+    # A name of its own, so that what a kill leaves is told apart from an environment, and goes next time.
+    stage = root + ".building"
+    try:
+        os.makedirs(os.path.dirname(root), exist_ok=True)
+        _remove(stage)
+        build(stage, root, python or _running_base())
+        os.rename(stage, root)
+    except OSError as error:
+        raise SysvenvError(f"cannot make {root}: {error.strerror or error}") from error
+    finally:
+        _remove(stage)
+
+
+def build(root: str, place: str, base: str) -> None:
+    """See sysvenv.venv.build_fresh."""
+    root, place = os.path.abspath(root), os.path.abspath(place)
+    if os.path.lexists(root):
+        raise SysvenvError(f"{root} is there already", "it is left alone")
+    if os.pathsep in place:
+        raise SysvenvError(
+            f"{place} holds a {os.pathsep}, which separates directories of PATH", "use another"
+        )
+    chosen = probe(base)
+    try:
+        _make(chosen, root, place)
+        relocate(root, place)
+    except BaseException:
+        _remove(root)
+        raise
+
+
+def probe(python: str) -> Base:
+    """What `python`, a path or a name on PATH, is good for. Raises SysvenvError if it is no usable Python."""
+    import shutil
+
+    path = shutil.which(python)
+    if path is None:
+        raise SysvenvError(f"there is no Python at {python}", "give one that is there: --python PATH")
+    done = _run([path, "-I", "-c", _PROBE])
+    found = re.search(r"(\d+) (\d+) (pip|none) (.+)\n\Z", done.stdout)
+    if done.returncode or not found:
+        raise SysvenvError(f"{path} does not run as Python: {_last_line(done)}", _ANOTHER)
+    version = int(found[1]), int(found[2])
+    if version < OLDEST:
+        told = f"{path} is Python {version[0]}.{version[1]}; {OLDEST[0]}.{OLDEST[1]} or later is needed"
+        raise SysvenvError(told, _ANOTHER)
+    return Base(found[4], version, found[3] == "pip")
+
+
+def relocate(root: str, place: str) -> None:
+    """Make the fresh environment in `root` one that is right at `place`. Raises OSError."""
+    old, new = os.fsencode(root), os.fsencode(place)
+    rewritten = {}
+    for path in _files(old + b"/bin"):
+        text = _relocated_script(path, old, new)
+        if text is not None:
+            _rewrite(path, text)
+            rewritten[path] = text
+    settings = old + b"/pyvenv.cfg"
+    with open(settings, "rb") as file:
+        text = file.read()
+    if old in text:
+        _rewrite(settings, text.replace(old, new))
+    for record in _records(old):
+        _mend_record(record, rewritten)
+    _drop_bytecode(old)
+
+
+def _running_base() -> str:
+    base: str = getattr(sys, "_base_executable", "") or sys.executable
+    if not base or not os.path.exists(base):
+        raise SysvenvError("the Python that sysvenv was installed with is gone", "run install.sh again")
+    return base
+
+
+def _make(base: Base, root: str, place: str) -> None:
+    """Run whatever can make an environment with pip in `root`."""
+    import shutil
+
+    prompt = os.path.basename(place)
+    if base.has_ensurepip:
+        command = [base.path, "-I", "-c", _MAKE, root, place]
+    elif virtualenv := shutil.which("virtualenv"):
+        command = [virtualenv, "--quiet", "--python", base.path, "--prompt", prompt, root]
+    elif uv := shutil.which("uv"):
+        command = [
+            uv,
+            "venv",
+            "--quiet",
+            "--no-config",
+            "--seed",
+            "--python",
+            base.path,
+            "--prompt",
+            prompt,
+            root,
+        ]
+    else:
+        version = f"{base.version[0]}.{base.version[1]}"
+        raise SysvenvError(
+            f"{base.path} has no ensurepip, so it cannot make an environment with pip",
+            f"`apt install python{version}-venv` (Debian, Ubuntu), or install virtualenv or uv",
+        )
+    done = _run(command)
+    if done.returncode or not os.path.exists(root + "/bin/python"):
+        maker = os.path.basename(command[0])
+        raise SysvenvError(f"{maker} could not make an environment: {_last_line(done)}")
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    import subprocess
+
+    try:
+        return subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+    except OSError as error:
+        raise SysvenvError(f"cannot run {command[0]}: {error.strerror}", _ANOTHER) from error
+
+
+def _last_line(done: subprocess.CompletedProcess[str]) -> str:
+    lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
+    return lines[-1].strip() if lines else f"exit code {done.returncode}"
+
+
+def _relocated_script(path: bytes, old: bytes, new: bytes) -> bytes | None:
+    """The text a file of bin should have at the new place; None if it names the old one nowhere."""
+    with open(path, "rb") as file:
+        text = file.read()
+    found = _SHEBANG.match(text)
+    if found and found["python"].startswith(old + b"/"):
+        return _shebang(new + found["python"][len(old) :]) + text[found.end() :].replace(old, new)
+    if old not in text or b"\0" in text:
+        return None
+    import shlex
+
+    quoted_old, quoted_new = (shlex.quote(os.fsdecode(directory)).encode() for directory in (old, new))
+    return text.replace(quoted_old, quoted_new) if quoted_old != old else text.replace(old, new)
+
+
+def _shebang(python: bytes) -> bytes:
+    """First lines of a script for `python`, by pip's rule: 127 bytes are the least any Linux takes."""
+    longest = 512 if sys.platform == "darwin" else 127
+    if b" " not in python and len(python) + 3 <= longest:
+        return b"#!" + python + b"\n"
+    quoted = b'"%b"' % python if b" " in python else python
+    return b"#!/bin/sh\n'''exec' %b \"$0\" \"$@\"\n' '''\n" % quoted
+
+
+def _mend_record(record: bytes, rewritten: dict[bytes, bytes]) -> None:
+    """Give the rewritten files their new digest and size in the RECORD at `record`."""
+    import base64
+    import hashlib
+
+    site = os.path.dirname(os.path.dirname(record))
+    with open(record, "rb") as file:
+        old = file.read()
+    rows = old.split(b"\n")
+    for number, row in enumerate(rows):
+        name = row.partition(b",")[0]
+        text = rewritten.get(os.path.normpath(os.path.join(site, name))) if name.startswith(b"..") else None
+        if text is not None:
+            digest = base64.urlsafe_b64encode(hashlib.sha256(text).digest()).rstrip(b"=")
+            end = b"\r" if row.endswith(b"\r") else b""
+            rows[number] = b"%b,sha256=%b,%d%b" % (name, digest, len(text), end)
+    new = b"\n".join(rows)
+    if new != old:
+        _rewrite(record, new)
+
+
+def _records(root: bytes) -> Iterator[bytes]:
+    for path in _files(root + b"/lib"):
+        if path.endswith(b".dist-info/RECORD"):
+            yield path
+
+
+def _files(directory: bytes) -> Iterator[bytes]:
+    """Regular files below `directory`; links are neither followed nor told."""
+    for parent, _, names in os.walk(directory):
+        for name in names:
+            path = os.path.join(parent, name)
+            if not os.path.islink(path):
+                yield path
+
+
+def _rewrite(path: bytes, text: bytes) -> None:
+    """Nobody else sees this tree yet, so writing in place is safe; mode and owner stay."""
+    with open(path, "wb") as file:
+        file.write(text)
+
+
+def _drop_bytecode(root: bytes) -> None:
+    for parent, directories, _ in os.walk(root, topdown=False):
+        for name in directories:
+            if name == b"__pycache__":
+                _remove(os.fsdecode(os.path.join(parent, name)))
+
+
+def _remove(path: str) -> None:
+    if os.path.lexists(path):
+        import shutil
+
+        shutil.rmtree(path)
