@@ -43,6 +43,13 @@ class Row(NamedTuple):
         )
 
 
+    def looks_like(self, found: os.stat_result) -> bool:
+        """Whether ``found`` may be the same content in another inode, or in one too young to be sure of."""
+        return (
+            found.st_mtime_ns == self.mtime and found.st_mode == self.mode and self.size in (found.st_size, ANY)
+        )
+
+
 class Block:
     """The rows of one segment: those that share the store's inodes first, then the private ones."""
 

@@ -104,6 +104,25 @@ def transform(store: Store, checkout: Checkout, name: str, manifest: Manifest) -
     return work.finish(checkout.path, checkout.name, Index(name, blocks, directories, checkout.expected.data))
 
 
+def expected(store: Store, name: str, manifest: Manifest) -> Index:
+    """The index a perfect checkout of ``manifest`` would have, with every directory marked for a look.
+
+    What stands in for an index that was lost: an audit against it finds every difference there is.
+    """
+    blocks: dict[str, Block] = {}
+    directories: dict[bytes, tuple[int, int]] = {b"": (PLAIN_DIRECTORY, ANY)}
+    for part in manifest.parts:
+        tree = store.segments.read(part.segment)
+        inodes = {path: store.objects.inode(entry) for path, entry in tree.items() if entry.has_object}
+        blocks[part.segment] = block(part.segment, tree, inodes)
+        directories.update((path, (PLAIN_DIRECTORY, ANY)) for path in _directories_of(tree))
+    for part in manifest.parts:
+        for path, entry in store.segments.read(part.segment).items():
+            if entry.kind == DIRECTORY:
+                directories[path] = (entry.mode, ANY)
+    return Index(name, blocks, directories, {})
+
+
 def _directories_of(tree: Tree) -> set[bytes]:
     """Every directory the entries need."""
     found: set[bytes] = set()
@@ -145,7 +164,7 @@ class Work:
             if entry.kind == DIRECTORY:
                 continue
             here = only is None or path in only
-            ino = self.lay(path, entry, guarded) if here else self._object_inode(entry)
+            ino = self.lay(path, entry, guarded) if here else self.store.objects.inode(entry)
             if ino is not None:
                 laid[path] = entry
                 inodes[path] = ino
@@ -225,11 +244,3 @@ class Work:
         trees.save_index(self.store, name, index)
         os.rename(self.root, slot)
         return Checkout(slot, name, index)
-
-    def _object_inode(self, entry: Entry) -> int | None:
-        if not entry.has_object:
-            return 0
-        try:
-            return os.lstat(self.store.objects.path(entry)).st_ino
-        except FileNotFoundError:
-            return None

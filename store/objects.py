@@ -68,6 +68,15 @@ class Objects:
         except FileNotFoundError:
             return False
 
+    def inode(self, entry: Entry) -> int:
+        """The object's inode number; 0 for entries without an object, -1 where it is missing."""
+        if not entry.has_object:
+            return 0
+        try:
+            return os.lstat(self.path(entry)).st_ino
+        except FileNotFoundError:
+            return -1
+
     def link_in(self, source: bytes, entry: Entry) -> Entry:
         """Make the file ``source``, observed as ``entry``, an object; returns the entry with its twin number.
 

@@ -1,0 +1,265 @@
+"""History: ``history/NNN_before.json``, ``NNN_after.json`` and ``HEAD``. Records are written once, never rewritten."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any, NamedTuple
+
+from store import disk
+from sysvenv.dists import Change
+from sysvenv.errors import DamageFound, NotFound, SysvenvError
+from sysvenv.home import Home
+
+VERSION = 1
+INIT = "init"
+PIP = "pip"
+EXTERNAL = "external"
+RESTORE = "restore"
+CLEAN = "clean"
+DONE = "done"
+FAILED = "failed"
+INTERRUPTED = "interrupted"
+PENDING = "pending"
+_RECORD = re.compile(r"([0-9]{3,})_(before|after)\.json")
+
+
+class Undone(NamedTuple):
+    """An operation that was taken back and can be had again by redo."""
+
+    operation: int
+    manifest: str
+    """The state it left, as it was when it was undone; "" while only the tree set aside holds it."""
+    checkout: str = ""
+    """That tree, as long as it is not captured."""
+
+
+class Position(NamedTuple):
+    """Where the environment stands in its history."""
+
+    sequence: int
+    """Grows by one with each change of position: the larger one is the newer."""
+    operation: int
+    manifest: str
+    """The state of the environment as last recorded (the operation's, or what became of it without one)."""
+    undone: tuple[Undone, ...] = ()
+    """What redo would bring back, the next one first."""
+
+
+class Operation(NamedTuple):
+    """One step of history, from its two records."""
+
+    number: int
+    kind: str
+    """INIT, PIP, EXTERNAL, RESTORE or CLEAN."""
+    parent: int
+    """The operation this one was done on top of; -1 for the first."""
+    command: tuple[str, ...]
+    """As typed, secrets redacted; empty for external changes."""
+    started: float
+    """Seconds since the epoch."""
+    manifest_before: str
+    """The state it was done to."""
+    pid: int = 0
+    boot: str = ""
+    status: str = PENDING
+    """PENDING (no record of its end), DONE, FAILED or INTERRUPTED."""
+    finished: float = 0.0
+    exit_code: int = 0
+    """pip's exit code; 128 + N when signal N ended it."""
+    manifest: str = ""
+    """The state it led to; "" while pending."""
+    packages: tuple[Change, ...] = ()
+    files: tuple[int, int, int] = (0, 0, 0)
+    """How many files it added, removed, modified."""
+    sources: dict[str, str] = {}  # noqa: RUF012 (a NamedTuple default is shared, and never written to)
+    """Distribution name -> where it came from: index, url, vcs, editable, local, uv, edit."""
+    origins: dict[str, dict[str, Any]] = {}  # noqa: RUF012
+    """Distribution name -> what pip reported of it: url, sha256, requested."""
+    note: str = ""
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether only its beginning is recorded."""
+        return self.status == PENDING
+
+
+class History:
+    """The records of one home."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+
+    def numbers(self) -> list[int]:
+        """The numbers of all operations, oldest first."""
+        found = set()
+        for name in os.listdir(self.home.history):
+            match = _RECORD.fullmatch(name)
+            if match:
+                found.add(int(match[1]))
+        return sorted(found)
+
+    def next_number(self) -> int:
+        """The number the next operation gets."""
+        numbers = self.numbers()
+        return numbers[-1] + 1 if numbers else 0
+
+    def read(self, number: int) -> Operation:
+        """One operation. Raises NotFound, or DamageFound naming the file that cannot be read."""
+        before = self._read(number, "before")
+        if before is None:
+            raise NotFound(f"There is no operation @{number}.", "Run: sysvenv history")
+        after = self._read(number, "after") or {}
+        try:
+            return _operation(before, after)
+        except (KeyError, TypeError, ValueError) as error:
+            raise DamageFound(
+                f"The records of operation @{number} do not make sense ({error}).", "Run: sysvenv doctor"
+            ) from None
+
+    def all(self) -> tuple[list[Operation], list[str]]:
+        """Every operation that can be read, oldest first, and a sentence for each that cannot."""
+        operations, broken = [], []
+        for number in self.numbers():
+            try:
+                operations.append(self.read(number))
+            except SysvenvError as error:
+                broken.append(error.message)
+        return operations, broken
+
+    def pending(self) -> Operation | None:
+        """The newest operation if it has no end: it is running, or was interrupted."""
+        numbers = self.numbers()
+        if not numbers or os.path.exists(self._path(numbers[-1], "after")):
+            return None
+        return self.read(numbers[-1])
+
+    def begin(self, operation: Operation) -> None:
+        """Write the first record of an operation, durably."""
+        value = {
+            "version": VERSION,
+            "number": operation.number,
+            "kind": operation.kind,
+            "parent": operation.parent,
+            "command": list(operation.command),
+            "started": operation.started,
+            "manifest": operation.manifest_before,
+            "pid": operation.pid,
+            "boot": operation.boot,
+        }
+        self._write(operation.number, "before", value)
+
+    def end(self, operation: Operation) -> None:
+        """Write the second record of an operation, durably."""
+        value = {
+            "version": VERSION,
+            "number": operation.number,
+            "status": operation.status,
+            "finished": operation.finished,
+            "exit_code": operation.exit_code,
+            "manifest": operation.manifest,
+            "packages": [list(change) for change in operation.packages],
+            "files": list(operation.files),
+            "sources": operation.sources,
+            "origins": operation.origins,
+            "note": operation.note,
+        }
+        self._write(operation.number, "after", value)
+
+    def forget_pending(self, number: int) -> None:
+        """Drop the first record of an operation that changed nothing."""
+        disk.discard(os.fsencode(self._path(number, "before")))
+
+    def _path(self, number: int, half: str) -> str:
+        return os.path.join(self.home.history, f"{number:03d}_{half}.json")
+
+    def _read(self, number: int, half: str) -> dict[str, Any] | None:
+        path = self._path(number, half)
+        try:
+            return _parse(path)
+        except FileNotFoundError:
+            return None
+
+    def _write(self, number: int, half: str, value: dict[str, Any]) -> None:
+        import json
+
+        content = json.dumps(value, indent=1, ensure_ascii=True).encode() + b"\n"
+        disk.write_durably(os.fsencode(self._path(number, half)), content)
+
+
+def read_head(home: Home) -> Position | None:
+    """What HEAD says; None where it is missing. Raises DamageFound when it cannot be read."""
+    try:
+        return position_from(_parse(home.head))
+    except FileNotFoundError:
+        return None
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamageFound(f"{home.head} does not make sense ({error}).", "Run: sysvenv doctor --fix") from None
+
+
+def write_head(home: Home, position: Position) -> None:
+    """Replace HEAD, durably."""
+    import json
+
+    disk.write_durably(os.fsencode(home.head), json.dumps(position_to(position), indent=1).encode() + b"\n")
+
+
+def position_to(position: Position) -> dict[str, Any]:
+    """The JSON of a position, in HEAD and in the marker of each tree."""
+    return {
+        "version": VERSION,
+        "sequence": position.sequence,
+        "operation": position.operation,
+        "manifest": position.manifest,
+        "undone": [undone._asdict() for undone in position.undone],
+    }
+
+
+def position_from(value: dict[str, Any]) -> Position:
+    """The inverse of :func:`position_to`. Raises KeyError, TypeError or ValueError."""
+    undone = tuple(Undone(int(u["operation"]), str(u["manifest"]), str(u["checkout"])) for u in value["undone"])
+    return Position(int(value["sequence"]), int(value["operation"]), str(value["manifest"]), undone)
+
+
+def _parse(path: str) -> dict[str, Any]:
+    import json
+
+    try:
+        value = json.loads(disk.read(os.fsencode(path)))
+    except ValueError as error:
+        raise DamageFound(f"{path} is damaged ({error}).", "Run: sysvenv doctor --fix") from None
+    if not isinstance(value, dict) or not isinstance(value.get("version"), int):
+        raise DamageFound(f"{path} is not a record of sysvenv.", "Run: sysvenv doctor --fix")
+    if value["version"] != VERSION:
+        raise SysvenvError(
+            f"{path} has format version {value['version']}; this sysvenv reads version {VERSION}.",
+            "It was written by a newer sysvenv: install that one again.",
+        )
+    return value
+
+
+def _operation(before: dict[str, Any], after: dict[str, Any]) -> Operation:
+    return Operation(
+        number=int(before["number"]),
+        kind=str(before["kind"]),
+        parent=int(before["parent"]),
+        command=tuple(str(word) for word in before["command"]),
+        started=float(before["started"]),
+        manifest_before=str(before["manifest"]),
+        pid=int(before["pid"]),
+        boot=str(before["boot"]),
+        status=str(after.get("status", PENDING)),
+        finished=float(after.get("finished", 0.0)),
+        exit_code=int(after.get("exit_code", 0)),
+        manifest=str(after.get("manifest", "")),
+        packages=tuple(Change(*change) for change in after.get("packages", [])),
+        files=_three(after.get("files", [0, 0, 0])),
+        sources=dict(after.get("sources", {})),
+        origins=dict(after.get("origins", {})),
+        note=str(after.get("note", "")),
+    )
+
+
+def _three(numbers: list[int]) -> tuple[int, int, int]:
+    added, removed, modified = numbers
+    return int(added), int(removed), int(modified)

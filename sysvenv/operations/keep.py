@@ -1,0 +1,134 @@
+"""Keeping: what is on disk becomes a recorded operation of history, or the state the present one left."""
+
+from __future__ import annotations
+
+import time
+
+from store import tree
+from store.scan import Drift
+from sysvenv import dists, history, manifest, processes
+from sysvenv.history import Operation
+from sysvenv.operations.capture import Captured, capture_tree
+from sysvenv.operations.results import FileCounts
+from sysvenv.operations.session import Session
+
+
+def new_operation(session: Session, kind: str, command: list[str], pid: int) -> Operation:
+    """An operation on top of where the environment stands, begun now."""
+    return Operation(
+        number=session.history.next_number(),
+        kind=kind,
+        parent=session.position.operation,
+        command=tuple(command),
+        started=time.time(),
+        manifest_before=session.position.manifest,
+        pid=pid,
+        boot=processes.boot_id(),
+    )
+
+
+def settle(session: Session, drift: Drift) -> Operation | None:
+    """Make what is on disk the recorded state: an interrupted operation gets its end, other changes become external.
+
+    Returns the operation recorded for it; None when nothing but bytecode or nothing at all had changed.
+    """
+    pending = session.pending()
+    if pending is not None and pending.kind in (history.PIP, history.INIT):
+        status = history.INTERRUPTED if pending.kind == history.PIP else history.DONE
+        session.notes.append(f"Operation @{pending.number} ({shown(pending)}) was interrupted; it is recorded now.")
+        return keep(session, pending._replace(status=status, exit_code=pending.exit_code), drift)
+    forget(session)
+    if not drift and not drift.stated:
+        return None
+    captured = capture_tree(session, session.live, session.index, drift)
+    if not captured.changed_environment(session):
+        _adopt_state(session, captured)
+        return None
+    operation = new_operation(session, history.EXTERNAL, [], 0)
+    session.history.begin(operation)
+    return _end(session, operation._replace(status=history.DONE), captured)
+
+
+def forget(session: Session) -> None:
+    """Drop the record of an operation that began and never changed anything: a swap that did not come to pass."""
+    pending = session.pending()
+    if pending is not None:
+        session.history.forget_pending(pending.number)
+
+
+def keep(session: Session, operation: Operation, drift: Drift) -> Operation | None:
+    """Capture the live tree as the outcome of a begun operation; None, and no record, when it changed nothing."""
+    captured = capture_tree(session, session.live, session.index, drift)
+    if not captured.changed_environment(session):
+        session.history.forget_pending(operation.number)
+        _adopt_state(session, captured)
+        return None
+    return _end(session, operation, captured)
+
+
+def describe(session: Session, operation: Operation, before: str, captured: Captured) -> Operation:
+    """Fill in what an operation changed: packages, files, and where each package came from."""
+    old = manifest.distributions(session.manifest(before))
+    new = manifest.distributions(captured.manifest)
+    packages = tuple(dists.diff(old, new))
+    changed = {change.name for change in packages if change.after is not None}
+    sources = {d.name: dists.source(d, operation.kind) for d in new if d.name in changed}
+    return operation._replace(
+        finished=time.time(),
+        manifest=captured.name,
+        packages=packages,
+        files=count_files(session, captured),
+        sources=sources,
+        origins={name: origin for name, origin in operation.origins.items() if name in changed},
+    )
+
+
+def count_files(session: Session, captured: Captured) -> tuple[int, int, int]:
+    """How many files of the environment were added, removed, modified."""
+    paths = [path for path in captured.changes if session.is_environment(path)]
+    added = sum(1 for path in paths if path not in captured.before and captured.changes[path] is not None)
+    removed = sum(1 for path in paths if captured.changes[path] is None)
+    return added, removed, len(paths) - added - removed
+
+
+def end_switch(session: Session, operation: Operation, name: str) -> Operation:
+    """Write the second record of an operation that switched to a state the store already had."""
+    old, new = session.manifest(operation.manifest_before), session.manifest(name)
+    ended = operation._replace(
+        status=history.DONE,
+        finished=time.time(),
+        manifest=name,
+        packages=tuple(dists.diff(manifest.distributions(old), manifest.distributions(new))),
+        files=difference(session, operation.manifest_before, name),
+    )
+    session.history.end(ended)
+    return ended
+
+
+def difference(session: Session, old: str, new: str) -> FileCounts:
+    """How many files of the environment differ between two states."""
+    before, after = manifest.changed_trees(session.store, session.manifest(old), session.manifest(new))
+    found = tree.diff(before, after)
+    counts = [sum(map(session.is_environment, paths)) for paths in found]
+    return FileCounts(*counts)
+
+
+def shown(operation: Operation) -> str:
+    """An operation in a few words."""
+    return " ".join(operation.command) or operation.kind
+
+
+def _adopt_state(session: Session, captured: Captured) -> None:
+    """Take a state that only differs in bytecode, or in inodes, as what the present operation left."""
+    if captured.name != session.position.manifest:
+        position = session.position
+        session.move_to(position._replace(sequence=position.sequence + 1, manifest=captured.name))
+    session.set_index(captured.found)
+
+
+def _end(session: Session, operation: Operation, captured: Captured) -> Operation:
+    ended = describe(session, operation, operation.manifest_before, captured)
+    session.history.end(ended)
+    session.move_to(history.Position(session.position.sequence + 1, ended.number, captured.name))
+    session.set_index(captured.found)
+    return ended

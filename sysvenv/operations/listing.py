@@ -1,0 +1,35 @@
+"""History as a list."""
+
+from __future__ import annotations
+
+from sysvenv import history
+from sysvenv.history import History, Operation
+from sysvenv.home import Home
+from sysvenv.operations.results import Listing
+
+
+def listing(home: Home, limit: int | None = None) -> Listing:
+    """The operations, newest first, at most ``limit`` of them. Takes no lock."""
+    operations, broken = History(home).all()
+    head = history.read_head(home)
+    current = head.operation if head else -1
+    newest_first = tuple(reversed(operations))
+    return Listing(
+        operations=newest_first if limit is None else newest_first[:limit],
+        current=current,
+        line=frozenset(ancestors(operations, current)),
+        redoable=tuple(undone.operation for undone in head.undone) if head else (),
+        total=len(operations),
+        broken=tuple(broken),
+        current_manifest=head.manifest if head else "",
+    )
+
+
+def ancestors(operations: list[Operation], number: int) -> list[int]:
+    """The operation and those it was done on top of, back to the first."""
+    parents = {operation.number: operation.parent for operation in operations}
+    line = []
+    while number in parents and number not in line:
+        line.append(number)
+        number = parents[number]
+    return line

@@ -1,0 +1,106 @@
+"""Recording: one pip run, from the audit before it to the record of what it did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from store import layout
+from sysvenv import dists, history, redact
+from sysvenv.history import Operation
+from sysvenv.operations import keep, recover
+from sysvenv.operations.results import Recorded
+from sysvenv.operations.session import Context, Session
+
+
+class Command(NamedTuple):
+    """What is about to run."""
+
+    argv: list[str]
+    """As typed."""
+    cwd: str
+    pid: int
+
+
+class Outcome(NamedTuple):
+    """How it ended."""
+
+    exit_code: int
+    signal: int = 0
+    """The signal that ended it, 0 if none did."""
+
+    @property
+    def shell_code(self) -> int:
+        """As a shell would show it."""
+        return 128 + self.signal if self.signal else self.exit_code
+
+
+class Recording:
+    """A pip run being recorded. The session's lock is held from begin to finish."""
+
+    def __init__(self, session: Session, operation: Operation, external: Operation | None) -> None:
+        self.session = session
+        self.operation = operation
+        self.external = external
+
+    def meanwhile(self) -> None:
+        """While pip runs: bring the spare tree to the state before this operation, so that undo finds it ready."""
+        prepare_spare(self.session, self.operation.manifest_before)
+
+    def finish(self, outcome: Outcome, report: dict[str, Any] | None) -> Recorded:
+        """Record what pip did; without a change there is no operation."""
+        session = self.session
+        try:
+            if not outcome.signal and outcome.exit_code == 0:
+                status = history.DONE
+            else:
+                status = history.INTERRUPTED if outcome.signal else history.FAILED
+            drift = session.rescan(unfinished=status != history.DONE)
+            ended = self.operation._replace(
+                status=status, exit_code=outcome.shell_code, origins=_origins(report)
+            )
+            operation = keep.keep(session, ended, drift)
+        finally:
+            session.leave()
+        return Recorded(operation, self.external, notes=tuple(session.notes))
+
+
+def begin(context: Context, lock_fd: int | None, command: Command, environ: Mapping[str, str]) -> Recording:
+    """Take the lock, record what changed without pip, and write the first record of this operation."""
+    words = redact.redact_argv(command.argv, environ)
+    session = recover.enter(context, " ".join(words), lock_fd)
+    try:
+        external = keep.settle(session, session.audit())
+        operation = keep.new_operation(session, history.PIP, words, command.pid)
+        session.history.begin(operation)
+    except BaseException:
+        session.leave()
+        raise
+    return Recording(session, operation, external)
+
+
+def prepare_spare(session: Session, name: str) -> None:
+    """Let a checkout of the state ``name`` stand ready."""
+    state = session.manifest(name)
+    pinned = [undone.checkout for undone in session.position.undone if undone.checkout]
+    steps = layout.plan(session.store, name, state, session.context.config.store.keep_trees, pinned)
+    layout.apply(session.store, steps, state)
+
+
+def _origins(report: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
+    """Of pip's installation report: URL, sha256 and the requested flag of each wheel, secrets redacted."""
+    origins: dict[str, dict[str, Any]] = {}
+    entries = report.get("install", []) if report else []
+    for entry in entries if isinstance(entries, list) else []:
+        try:
+            info = entry["download_info"]
+            name = dists.canonical(entry["metadata"]["name"])
+            hashes = info.get("archive_info", {}).get("hashes", {})
+            origins[name] = {
+                "url": redact.redact_text(str(info["url"])),
+                "sha256": str(hashes.get("sha256", "")),
+                "requested": bool(entry.get("requested", False)),
+            }
+        except (KeyError, TypeError, AttributeError):
+            continue  # a report of another shape: what it does not say is not known
+    return origins

@@ -1,0 +1,61 @@
+"""Recovery: what interrupted work left behind is finished by whoever takes the lock next."""
+
+from __future__ import annotations
+
+from store import trees
+from store.errors import StoreError
+from store.scan import Drift
+from store.trees import Checkout
+from sysvenv import history
+from sysvenv.history import Undone
+from sysvenv.operations import keep
+from sysvenv.operations.capture import capture_tree
+from sysvenv.operations.session import Context, Session
+
+
+def enter(context: Context, command: str, lock_fd: int | None = None) -> Session:
+    """A session that holds the lock, with everything finished that an earlier one had to leave unfinished.
+
+    Use it as a ``with`` block, or call ``leave``. ``session.notes`` says in a line each what was done.
+    """
+    session = Session(context, command, lock_fd)
+    session.enter()
+    try:
+        _end_interrupted_switch(session)
+        _settle_set_aside(session)
+    except BaseException:
+        session.leave()
+        raise
+    return session
+
+
+def capture_set_aside(session: Session, undone: Undone, old: Checkout, drift: Drift) -> None:
+    """Keep the state of a replaced tree: from then on redo does not depend on the tree."""
+    captured = capture_tree(session, old.path, old.expected, drift)
+    trees.save_index(session.store, old.name, captured.found._replace(data={}))
+    pending = session.history.pending()
+    if pending is not None and pending.number == undone.operation:
+        status = history.INTERRUPTED if pending.kind == history.PIP else history.DONE
+        ended = keep.describe(session, pending._replace(status=status), pending.manifest_before, captured)
+        session.history.end(ended)
+    position = session.position
+    known = tuple(Undone(u.operation, captured.name) if u.operation == undone.operation else u for u in position.undone)
+    session.move_to(position._replace(sequence=position.sequence + 1, undone=known))
+
+
+def _end_interrupted_switch(session: Session) -> None:
+    """A restore that was cut off between the swap and its record: the live tree says that it took place."""
+    pending = session.history.pending()
+    if pending is not None and pending.number == session.position.operation:
+        keep.end_switch(session, pending, session.position.manifest)
+
+
+def _settle_set_aside(session: Session) -> None:
+    """Capture the replaced trees that could not be captured at the time (the disk was full, or we were killed)."""
+    waiting = {undone.checkout: undone for undone in session.position.undone if undone.checkout}
+    for checkout in trees.ready(session.store) if waiting else ():
+        if checkout.name in waiting:
+            try:
+                capture_set_aside(session, waiting[checkout.name], checkout, session.audit_checkout(checkout))
+            except (StoreError, OSError) as error:
+                session.notes.append(f"A replaced tree is still kept whole; it is recorded later ({error}).")

@@ -1,0 +1,299 @@
+"""Rewinding: undo, redo, restore and clean. Each is a plan and a swap of trees."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import NamedTuple
+
+from store import layout, swap, trees
+from store.errors import StoreError
+from store.scan import Drift
+from store.trees import Checkout
+from sysvenv import dists, history, manifest, processes, snapshots, venv
+from sysvenv.errors import NotFound, SysvenvError, UsageError
+from sysvenv.history import Operation, Position, Undone
+from sysvenv.operations import keep, recover
+from sysvenv.operations.capture import capture_tree
+from sysvenv.operations.results import Rewound, Step
+from sysvenv.operations.session import UV_LOCK, Context, Session
+
+
+class Plan(NamedTuple):
+    """Where a rewind leads."""
+
+    action: str
+    target: str
+    """In words."""
+    manifest: str
+    """The state to switch to."""
+    operation: int
+    """Where history stands afterwards."""
+    steps: tuple[Step, ...]
+    undone: tuple[Undone, ...]
+    drift: Drift
+    """How the live tree differs from the recorded state."""
+    drifted: bool
+    """Whether that is a change of the environment: then it is the first thing undo takes back."""
+    reverse: str
+
+
+def undo(context: Context, steps: int = 1, to: int | None = None, dry_run: bool = False) -> Rewound:
+    """Take the last ``steps`` operations back, or all after operation ``to``. A change nobody recorded counts as one.
+
+    Raises NotFound when there are not that many; nothing is ever clamped.
+    """
+    if steps < 1:
+        raise UsageError("undo takes a number of operations, 1 or more.", "Run: sysvenv history")
+    with recover.enter(context, "sysvenv undo") as session:
+        return _carry_out(session, _plan_undo(session, steps, to), dry_run)
+
+
+def redo(context: Context, steps: int = 1, dry_run: bool = False) -> Rewound:
+    """Bring back the last ``steps`` operations that were undone, as they were when they were undone."""
+    if steps < 1:
+        raise UsageError("redo takes a number of operations, 1 or more.", "Run: sysvenv history")
+    with recover.enter(context, "sysvenv redo") as session:
+        return _carry_out(session, _plan_redo(session, steps), dry_run)
+
+
+def restore(context: Context, target: str, dry_run: bool = False) -> Rewound:
+    """Switch to a snapshot, or to the state recorded for an operation (``@N``). An operation of its own."""
+    with recover.enter(context, f"sysvenv restore {target}") as session:
+        name = snapshots.resolve(context.home, session.history, target)
+        return _switch(session, history.RESTORE, target, name, ["sysvenv", "restore", target], dry_run)
+
+
+def clean(context: Context, keep_baseline: bool = False, dry_run: bool = False) -> Rewound:
+    """Switch to a fresh environment of the same Python, or to the baseline. An operation of its own."""
+    with recover.enter(context, "sysvenv clean") as session:
+        words = ["sysvenv", "clean", "--keep-baseline"] if keep_baseline else ["sysvenv", "clean"]
+        if keep_baseline:
+            name = snapshots.resolve(context.home, session.history, snapshots.BASELINE)
+            return _switch(session, history.CLEAN, "the baseline", name, words, dry_run)
+        return _switch(session, history.CLEAN, "a fresh environment", fresh_state(session), words, dry_run)
+
+
+def take_back(session: Session) -> Rewound:
+    """Undo the last operation within a session that already holds the lock."""
+    return _carry_out(session, _plan_undo(session, 1, None), dry_run=False)
+
+
+def _plan_undo(session: Session, steps: int, to: int | None) -> Plan:
+    drift = session.audit()
+    pending = session.pending()
+    drifted = session.drifted(drift)
+    position = session.position
+    taken: list[Step] = []
+    undone: list[Undone] = []
+    left, target, operation = position.manifest, position.manifest, position.operation
+    if drifted:
+        number = pending.number if pending else session.history.next_number()
+        kind = pending.kind if pending else history.EXTERNAL
+        taken.append(Step(number, kind, pending.command if pending else ()))
+        undone.append(Undone(number, "", session.name))
+    while len(taken) < steps if to is None else operation != to:
+        found = session.history.read(operation)
+        if found.parent < 0:
+            raise _too_far(session, steps, to, len(taken))
+        taken.append(Step(found.number, found.kind, found.command))
+        unknown = not undone and bool(drift.changed)
+        undone.append(Undone(found.number, "" if unknown else left, session.name if unknown else ""))
+        left = target = found.manifest_before
+        operation = found.parent
+    before = () if drifted else position.undone
+    redo_word = "sysvenv redo" if len(taken) == 1 else f"sysvenv redo {len(taken)}"
+    words = f"@{operation}"
+    return Plan(
+        "undo", words, target, operation, tuple(taken), (*reversed(undone), *before), drift, drifted, redo_word
+    )
+
+
+def _too_far(session: Session, steps: int, to: int | None, possible: int) -> NotFound:
+    if to is not None:
+        session.history.read(to)
+        return NotFound(
+            f"@{to} does not lead to where the environment stands.", f"Run: sysvenv restore @{to}"
+        )
+    if not possible:
+        return NotFound("There is nothing to undo.", "Run: sysvenv history")
+    counted = "1 operation" if possible == 1 else f"{possible} operations"
+    return NotFound(f"Only {counted} can be undone, not {steps}.", f"Run: sysvenv undo {possible}")
+
+
+def _plan_redo(session: Session, steps: int) -> Plan:
+    drift = session.audit()
+    position = session.position
+    if session.drifted(drift) or session.pending() is not None:
+        raise NotFound(
+            "The environment was changed since the undo, so there is nothing to redo.",
+            "Run: sysvenv undo takes that change back; sysvenv restore @N switches to any recorded operation.",
+        )
+    if len(position.undone) < steps:
+        if not position.undone:
+            raise NotFound("There is nothing to redo.", "Run: sysvenv history")
+        raise NotFound(
+            f"Only {len(position.undone)} can be redone, not {steps}.", f"Run: sysvenv redo {len(position.undone)}"
+        )
+    again = position.undone[:steps]
+    operations = [session.history.read(undone.operation) for undone in again]
+    taken = tuple(Step(o.number, o.kind, o.command) for o in operations)
+    reverse = "sysvenv undo" if steps == 1 else f"sysvenv undo {steps}"
+    last = again[-1]
+    if not last.manifest:
+        raise SysvenvError(f"The state @{last.operation} left is not recorded yet.", "Free some disk space first.")
+    return Plan(
+        "redo", f"@{last.operation}", last.manifest, last.operation, taken, position.undone[steps:], drift, False, reverse
+    )
+
+
+def _switch(session: Session, kind: str, target: str, name: str, words: list[str], dry_run: bool) -> Rewound:
+    """Restore and clean: what changed without pip is recorded first, then the switch is an operation."""
+    drift = session.audit()
+    if dry_run:
+        return _outcome(session, Plan(kind, target, name, session.position.operation, (), (), drift, False, ""), True)
+    if keep.settle(session, drift) is not None or drift:
+        drift = session.audit()
+    if name == session.position.manifest:
+        plan = Plan(kind, target, name, session.position.operation, (), (), drift, False, "")
+        return _outcome(session, plan, False)._replace(unchanged=True)
+    operation = keep.new_operation(session, kind, words, os.getpid())
+    plan = Plan(kind, target, name, operation.number, (), (), drift, False, "sysvenv undo")
+    return _carry_out(session, plan, dry_run=False, operation=operation)
+
+
+def _carry_out(session: Session, plan: Plan, dry_run: bool, operation: Operation | None = None) -> Rewound:
+    started = time.perf_counter()
+    outcome = _outcome(session, plan, dry_run)
+    if dry_run:
+        return outcome
+    if plan.manifest == session.position.manifest and not plan.drift:
+        if plan.operation == session.position.operation:
+            return outcome._replace(unchanged=True)
+    state = session.manifest(plan.manifest)
+    _refuse_missing_interpreter(session, plan)
+    _begin(session, plan, operation)
+    pinned = [undone.checkout for undone in session.position.undone if undone.checkout]
+    steps = layout.plan(session.store, plan.manifest, state, session.context.config.store.keep_trees, pinned)
+    checkout = layout.apply(session.store, steps, state)
+    mended = swap.mend(
+        session.store,
+        checkout,
+        session.index,
+        plan.drift.changed,
+        session.sorter(checkout.path, checkout.expected, frozenset()),
+    )
+    taken = _go_live(session, plan, mended.checkout)
+    if operation is not None:
+        keep.end_switch(session, operation, plan.manifest)
+    session.move_to(_position(session, plan))
+    old = _set_aside(session, plan, mended.checkout)
+    _keep_what_was_replaced(session, plan, old)
+    holding = [session.home.venv, os.fsdecode(old.path)]
+    return outcome._replace(
+        recorded=operation.number if operation else None,
+        programs=tuple(processes.holding(holding, {os.getpid(), os.getppid()})),
+        shell_stands_inside=processes.shell_stands_in([os.fsdecode(old.path)], os.getppid()),
+        healed=len(mended.healed),
+        rescued=tuple(os.fsdecode(path) for path in mended.rescued),
+        seconds=time.perf_counter() - started,
+        notes=(*session.notes, *_told_of_taken(taken, old)),
+    )
+
+
+def _refuse_missing_interpreter(session: Session, plan: Plan) -> None:
+    python = manifest.interpreter(session.manifest(plan.manifest))
+    if python is not None and not venv.interpreter_present(python):
+        raise SysvenvError(
+            f"{plan.target} needs Python {python.version} at {python.base}, which is gone.",
+            "Install that Python again; nothing was changed.",
+        )
+
+
+def _begin(session: Session, plan: Plan, operation: Operation | None) -> None:
+    """Write the first record of what is about to happen, before anything does."""
+    if operation is not None:
+        session.history.begin(operation)
+    elif plan.drifted and session.pending() is None:
+        session.history.begin(keep.new_operation(session, history.EXTERNAL, [], 0))
+    elif not plan.drifted:
+        keep.forget(session)
+
+
+def _position(session: Session, plan: Plan) -> Position:
+    return Position(session.position.sequence + 1, plan.operation, plan.manifest, plan.undone)
+
+
+def _go_live(session: Session, plan: Plan, target: Checkout) -> list[bytes]:
+    python = manifest.interpreter(session.manifest(plan.manifest))
+    if python is not None:
+        os.utime(os.path.join(target.path, python.site.encode()))  # a running interpreter notices by this time only
+    return swap.go_live(
+        session.store,
+        session.live,
+        plan.drift,
+        target,
+        session.ours(python),
+        history.position_to(_position(session, plan)),
+        [UV_LOCK],
+    )
+
+
+def _set_aside(session: Session, plan: Plan, target: Checkout) -> Checkout:
+    """The session's live tree is ``target`` now; what was live stands in its slot."""
+    aside = session.index._replace(data={})
+    old = Checkout(target.path, session.name, aside)
+    if trees.read_marker(target.path) is None:
+        trees.write_marker(target.path, trees.Marker(session.name, {}))  # it came without one (or is new and empty)
+    trees.save_index(session.store, session.name, aside)
+    session.become(target.name)
+    return old
+
+
+def _keep_what_was_replaced(session: Session, plan: Plan, old: Checkout) -> None:
+    """Capture the tree set aside, where it differs from what is recorded. A full disk only puts that off."""
+    waiting = [undone for undone in session.position.undone if undone.checkout == old.name]
+    if not waiting:
+        return
+    try:
+        recover.capture_set_aside(session, waiting[0], old, plan.drift._replace(data={}))
+    except (StoreError, OSError) as error:
+        session.notes.append(f"What was replaced is kept whole and recorded later ({error}).")
+
+
+def _outcome(session: Session, plan: Plan, dry_run: bool) -> Rewound:
+    old, new = session.recorded, session.manifest(plan.manifest)
+    packages = dists.diff(manifest.distributions(old), manifest.distributions(new))
+    return Rewound(
+        action=plan.action,
+        target=plan.target,
+        steps=plan.steps,
+        operation=plan.operation,
+        recorded=None,
+        packages=tuple(packages),
+        files=keep.difference(session, session.position.manifest, plan.manifest),
+        reverse=plan.reverse,
+        dry_run=dry_run,
+        notes=tuple(session.notes),
+    )
+
+
+def _told_of_taken(taken: list[bytes], old: Checkout) -> list[str]:
+    if not taken:
+        return []
+    return [f"{len(taken)} of your files had to make room; they are kept in {os.fsdecode(old.path)}."]
+
+
+def fresh_state(session: Session) -> str:
+    """Build a fresh environment of the same Python aside, and keep it as a state; returns its manifest."""
+    python = manifest.interpreter(session.recorded)
+    if python is None or not venv.interpreter_present(python):
+        raise SysvenvError("The environment's Python is gone, so no fresh one can be made.", "Run: sysvenv doctor")
+    place = trees.free_slot(session.store) + trees.BUILDING
+    venv.build_fresh(os.fsdecode(place), session.home.venv, python.base)
+    try:
+        empty = layout.expected(session.store, "", session.manifest(""))
+        drift = session.survey(place, empty, [], unfinished=False)
+        return capture_tree(session, place, empty, drift).name
+    finally:
+        trees.bury(session.store, place)

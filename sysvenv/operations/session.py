@@ -1,0 +1,283 @@
+"""A session: one holder of the environment's lock, who knows where history stands and what the live tree is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import NamedTuple
+
+from store import audit, capture, layout, lock, swap, trees
+from store import store as stores
+from store.index import Index
+from store.lock import Holder, Lock
+from store.manifests import EMPTY, Manifest
+from store.scan import DATA, OURS, TRACKED, Drift, survey
+from store.store import Store
+from store.trees import Checkout
+from sysvenv import history, hook, kinds, manifest, venv
+from sysvenv.config import Config
+from sysvenv.errors import DamageFound, SysvenvError
+from sysvenv.history import History, Operation, Position
+from sysvenv.home import Home
+from sysvenv.venv import Interpreter
+
+UV_LOCK = b".lock"
+"""uv takes flock(2) on this file of a venv; one inode for ever, or two uvs would hold two locks."""
+
+
+class Context(NamedTuple):
+    """What every operation is given."""
+
+    home: Home
+    config: Config
+    tool_python: str
+    """Absolute path of the interpreter sysvenv itself runs on; baked into the hook."""
+    wait: bool = True
+    """Whether to wait for the lock."""
+    on_wait: Callable[[Holder | None], None] | None = None
+    """Called once when there is somebody to wait for."""
+
+
+class Session:
+    """The environment under its lock. Use as a ``with`` block; entering recovers from interrupted work."""
+
+    def __init__(self, context: Context, command: str, lock_fd: int | None = None) -> None:
+        self.context = context
+        self.home = context.home
+        self.live = os.fsencode(context.home.venv)
+        self.history = History(context.home)
+        self.notes: list[str] = []
+        self._lock = Lock(
+            os.fsencode(context.home.lock), command, wait=context.wait, on_wait=context.on_wait, fd=lock_fd
+        )
+        self.store: Store
+        self.position: Position
+        self.name = ""
+        """The live checkout's name."""
+        self._index: Index | None = None
+        self._manifests: dict[str, Manifest] = {}
+
+    def __enter__(self) -> Session:
+        self.enter()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.leave()
+
+    def enter(self) -> None:
+        """Take the lock and find out where things stand."""
+        if not os.path.isdir(self.home.history):
+            raise SysvenvError(f"There is no environment at {self.home.root} yet.", "Run: sysvenv init")
+        self._lock.acquire()
+        try:
+            self._open()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def leave(self) -> None:
+        """Let go of the lock."""
+        self._lock.release()
+
+    def _open(self) -> None:
+        text_only = self.context.config.store.guard == "text"
+        self.store = stores.open_store(os.fsencode(self.home.store), guard_text_only=text_only)
+        if swap.recover_exchange(self.store, self.live):
+            self.notes.append("Finished an exchange of trees that was interrupted.")
+        marker = trees.read_marker(self.live)
+        self.name = marker.checkout if marker else trees.new_name()
+        self.position = self._read_position(marker.position if marker else {})
+        trees.sweep(self.store, self.live)
+
+    def _read_position(self, marked: dict[str, object]) -> Position:
+        """HEAD, or what the live tree itself says where that is newer: a swap was cut off before HEAD was written."""
+        head = history.read_head(self.home)
+        try:
+            carried = history.position_from(marked) if marked else None
+        except (KeyError, TypeError, ValueError):
+            carried = None
+        if carried is not None and (head is None or carried.sequence > head.sequence):
+            history.write_head(self.home, carried)
+            self.notes.append("Finished an undo or restore that was interrupted.")
+            return carried
+        if head is None:
+            raise DamageFound(f"{self.home.head} is missing.", "Run: sysvenv doctor --fix")
+        return head
+
+    def manifest(self, name: str) -> Manifest:
+        """A manifest of the store, read once; "" is the state with nothing in it."""
+        if not name:
+            return EMPTY
+        if name not in self._manifests:
+            self._manifests[name] = self.store.manifests.read(name)
+        return self._manifests[name]
+
+    @property
+    def recorded(self) -> Manifest:
+        """The state the environment was last known to be in."""
+        return self.manifest(self.position.manifest)
+
+    @property
+    def index(self) -> Index:
+        """The index of the live tree, for the state history stands at; made anew when it was lost."""
+        if self._index is None:
+            found = trees.load_index(self.store, self.name)
+            if found is None or found.manifest != self.position.manifest:
+                found = layout.expected(self.store, self.position.manifest, self.recorded)
+            self._index = found
+        return self._index
+
+    def pending(self) -> Operation | None:
+        """The operation that began in the live tree and has no end: whoever did it was interrupted."""
+        found = self.history.pending()
+        if found is not None and any(undone.operation == found.number for undone in self.position.undone):
+            return None  # it was undone already; the tree set aside holds its outcome
+        return found
+
+    def claim(self) -> None:
+        """Mark the live tree as a checkout of ours, if it says nothing of itself."""
+        if trees.read_marker(self.live) is None:
+            trees.write_marker(self.live, trees.Marker(self.name, {}))
+
+    def become(self, name: str) -> None:
+        """The live tree is now the checkout of that name."""
+        self.name = name
+        self._index = None
+
+    def audit_checkout(self, checkout: Checkout) -> Drift:
+        """How a checkout that is not live differs from its index."""
+        touched = audit.touched(checkout.path, list(checkout.expected.blocks.values()))
+        return self.survey(checkout.path, checkout.expected, touched, unfinished=False)
+
+    def set_index(self, value: Index) -> None:
+        """Keep a new index of the live tree."""
+        self._index = value
+        trees.save_index(self.store, self.name, value)
+
+    def move_to(self, position: Position) -> None:
+        """Write HEAD, durably."""
+        history.write_head(self.home, position)
+        self.position = position
+
+    def audit(self) -> Drift:
+        """How the live tree differs from the recorded state, every file looked at."""
+        touched = audit.touched(self.live, list(self.index.blocks.values()))
+        return self.survey(self.live, self.index, touched, unfinished=False)
+
+    def rescan(self, *, unfinished: bool) -> Drift:
+        """How the live tree differs, guided by the times of directories: for right after a pip run.
+
+        Files no distribution owns (pyvenv.cfg, path files) are looked at too: they are what is edited in place.
+        """
+        rest = {part.segment for part in self.recorded.parts if part.owner == manifest.REST}
+        blocks = [block for name, block in self.index.blocks.items() if name in rest]
+        return self.survey(self.live, self.index, audit.touched(self.live, blocks), unfinished=unfinished)
+
+    def survey(self, root: bytes, index: Index, touched: list[bytes], *, unfinished: bool) -> Drift:
+        """Look at ``touched`` files and at the directories that changed; sort what is new into the four kinds.
+
+        What an installer that was cut off brought in is not named by a RECORD yet. So a new file joins the
+        environment when code came into its directory too; after an ``unfinished`` pip, into its top-level package.
+        """
+        moved = audit.moved(root, index)
+        site = self._site()
+        drift = survey(root, index, touched, moved, self.sorter(root, index, frozenset()))
+        fresh = drift.data.keys() - index.data.keys()
+        if not fresh or not drift.changed:
+            return drift
+        joined = frozenset(_joining(fresh, drift, index, site, wide=unfinished))
+        if not joined:
+            return drift
+        return survey(root, index, touched, moved, self.sorter(root, index, joined))
+
+    def sorter(self, root: bytes, index: Index, joined: frozenset[bytes]) -> Callable[[bytes, int], str]:
+        """How the store is told which paths are tracked, the user's, or ours."""
+        classifier = kinds.Classifier(os.fsdecode(root), self._site(), _Known(index, joined))
+        words = {kinds.ENVIRONMENT: TRACKED, kinds.BYTECODE: TRACKED, kinds.DATA: DATA, kinds.OURS: OURS}
+        return lambda path, mode: words[classifier.kind(path, mode)]
+
+    def ours(self, python: Interpreter | None) -> dict[bytes, bytes]:
+        """The files of ours that belong into a tree with that interpreter."""
+        return hook.files(self.context.tool_python, python.site.encode()) if python else {}
+
+    def is_environment(self, path: bytes) -> bool:
+        """Whether a changed path makes an operation; bytecode does not."""
+        return b"__pycache__/" not in path and not path.endswith(b".pyc")
+
+    def drifted(self, drift: Drift) -> bool:
+        """Whether the environment changed (not only bytecode, inodes or what git calls racily clean)."""
+        rows = {path: row for path, row in self.index.rows() if path in drift.changed} if drift.changed else {}
+        doubtful: dict[bytes, os.stat_result | None] = {}
+        for path, found in drift.changed.items():
+            row = rows.get(path)
+            if not self.is_environment(path) or (row is None and found is None):
+                continue
+            if row is None or found is None or not row.looks_like(found):
+                return True
+            doubtful[path] = found
+        if not doubtful and not drift.stated:
+            return False
+        stated = manifest.stated_directories(self.store, self.recorded) if drift.stated else {}
+        return bool(capture.observe(self.store, self.live, self.index, drift._replace(changed=doubtful), stated))
+
+    def _site(self) -> bytes:
+        python = manifest.interpreter(self.recorded) or venv.read_interpreter(self.home.venv)
+        return python.site.encode()
+
+
+class _Known:
+    """The paths of an index, and some more; the set is made only when somebody asks."""
+
+    def __init__(self, index: Index, more: frozenset[bytes]) -> None:
+        self._index = index
+        self._more = more
+        self._paths: set[bytes] | None = None
+
+    def __contains__(self, path: object) -> bool:
+        if path in self._more:
+            return True
+        if self._paths is None:
+            self._paths = {known for block in self._index.blocks.values() for known in block.paths}
+        return path in self._paths
+
+
+def _joining(fresh: set[bytes], drift: Drift, index: Index, site: bytes, *, wide: bool) -> Iterator[bytes]:
+    """The new files that came together with code (an edit in place brings nothing)."""
+    inodes = {path: row.ino for path, row in index.rows() if path in drift.changed}
+    came = {path for path, found in drift.changed.items() if found is not None and inodes.get(path) != found.st_ino}
+    beside = {path[: path.rfind(b"/")] for path in came}
+    tops = {_top(path, site) for path in came} - {b""}
+    for path in fresh:
+        if not path.startswith(site + b"/"):
+            continue
+        parent = path[: path.rfind(b"/")]
+        new = [p for p in _between(parent, site) if p not in index.directories]
+        under_new = bool(new) and any(each.startswith(new[0] + b"/") for each in came)
+        if (parent in beside and parent != site) or under_new or (wide and _top(path, site) in tops):
+            yield path
+
+
+def _top(path: bytes, site: bytes) -> bytes:
+    if not path.startswith(site + b"/"):
+        return b""
+    end = path.find(b"/", len(site) + 1)
+    return path[:end] if end > 0 else b""
+
+
+def _between(directory: bytes, site: bytes) -> list[bytes]:
+    """The directories below site-packages that lead to ``directory``, outermost first."""
+    found = []
+    end = directory.find(b"/", len(site) + 1)
+    while end > 0:
+        found.append(directory[:end])
+        end = directory.find(b"/", end + 1)
+    return [*found, directory] if directory != site else []
+
+
+def holder(home: Home) -> Holder | None:
+    """Who holds the environment's lock right now, None when it is free."""
+    path = os.fsencode(home.lock)
+    return None if lock.is_free(path) else lock.read_holder(path)

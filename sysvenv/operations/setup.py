@@ -1,0 +1,109 @@
+"""Setting up: a home with its environment, made, adopted, or brought back."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from store import store as stores
+from sysvenv import history, hook, manifest, snapshots, venv
+from sysvenv.errors import SysvenvError
+from sysvenv.history import INIT, Operation, Position
+from sysvenv.operations import keep, label, recover, rewind
+from sysvenv.operations.results import Initialised
+from sysvenv.operations.session import UV_LOCK, Context, Session
+
+
+def initialise(context: Context, python: str | None = None) -> Initialised:
+    """Make the environment, or adopt the one that is there, or bring back one whose history is. Deletes nothing."""
+    started = time.perf_counter()
+    home = context.home
+    known = history.read_head(home)
+    begun = known is not None and known.operation >= 0
+    present = os.path.lexists(home.venv)
+    _refuse_odd_place(home.venv)
+    _make_home(context)
+    if begun:
+        outcome = _keep_or_bring_back(context, present, python)
+    else:
+        if not present:
+            venv.create(home.venv, python)
+        outcome = "adopted" if present else "created"
+        _first_operation(context)
+    laid = lay_ours(context)
+    with recover.enter(context, "sysvenv init") as session:
+        interpreter = manifest.interpreter(session.recorded)
+        return Initialised(
+            outcome=outcome,
+            venv=home.venv,
+            python=interpreter.version if interpreter else "",
+            distributions=len(manifest.distributions(session.recorded)),
+            files=sum(block.count for block in session.index.blocks.values()),
+            laid=tuple(laid),
+            seconds=time.perf_counter() - started,
+            notes=tuple(session.notes),
+        )
+
+
+def lay_ours(context: Context) -> list[str]:
+    """Put the hook, and the file uv locks, into the environment; returns the paths written."""
+    root = context.home.venv
+    site = venv.site_packages(root)
+    os.close(os.open(os.path.join(os.fsencode(root), UV_LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644))
+    return [os.path.join(root, os.fsdecode(path)) for path in hook.lay(root, site, context.tool_python)]
+
+
+def _refuse_odd_place(path: str) -> None:
+    if os.path.islink(path):
+        raise SysvenvError(
+            f"{path} is a symlink; sysvenv swaps real directories.",
+            "Set SYSVENV_HOME to where the environment shall live, or remove the link.",
+        )
+    if os.path.lexists(path) and not os.path.isdir(path):
+        raise SysvenvError(f"{path} is there and is no directory.", "Move it away; nothing was changed.")
+    if os.path.isdir(path):
+        venv.read_interpreter(path)
+
+
+def _make_home(context: Context) -> None:
+    home = context.home
+    os.makedirs(home.root, exist_ok=True)
+    for directory in (home.history, home.snapshots):
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+    stores.create(os.fsencode(home.store))
+    if history.read_head(home) is None:
+        if any(name.endswith(".json") for name in os.listdir(home.history)):
+            return  # HEAD was lost: doctor rebuilds it, a new beginning would hide what is there
+        history.write_head(home, Position(0, -1, ""))
+
+
+def _first_operation(context: Context) -> None:
+    """Record the state everything begins with."""
+    session = Session(context, "sysvenv init")
+    with session:
+        operation = session.history.pending()
+        if operation is None:
+            operation = Operation(0, INIT, -1, ("sysvenv", "init"), time.time(), "", os.getpid())
+            session.history.begin(operation)
+        session.claim()
+        keep.keep(session, operation._replace(status=history.DONE), session.audit())
+        if context.config.history.auto_baseline:
+            label.label(session, snapshots.BASELINE, "the state sysvenv began with")
+
+
+def _keep_or_bring_back(context: Context, present: bool, python: str | None) -> str:
+    if not present:
+        rewind.undo(context)
+        return "brought back"
+    if python is not None:
+        _refuse_other_python(context, python)
+    return "kept"
+
+
+def _refuse_other_python(context: Context, python: str) -> None:
+    found = venv.read_interpreter(context.home.venv)
+    if os.path.realpath(python) != os.path.realpath(found.base):
+        raise SysvenvError(
+            f"The environment runs on {found.base}, not on {python}.",
+            "It is kept as it is: set SYSVENV_HOME to another directory for a second Python.",
+        )
