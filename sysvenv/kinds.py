@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Container
 from enum import IntEnum
-from stat import S_ISLNK, S_ISREG
+from stat import S_ISDIR, S_ISLNK, S_ISREG
 
 from sysvenv import dists
 
@@ -36,6 +36,9 @@ _IMPORTABLE = (b".py", b".so", b".pyd", b".pyi")
 # Direct children of site-packages only: deeper down a .pth is a model of torch, not a path file.
 _SITE_FILES = (b".pth", b".start", b".egg-link")
 
+# Where environments have directories of their own; elsewhere an empty directory is the user's.
+_SKELETON = (b"lib", b"lib64", b"bin", b"include", b"share", b"etc")
+
 _HOOK_FILES = (b"_sysvenv.pth", b"_sysvenv.start", b"_sysvenv.py")
 
 _METADATA_DIRS = (b".dist-info/", b".egg-info/", b".egg/")
@@ -62,12 +65,17 @@ class Classifier:
         self._our_bytecode = site + b"/__pycache__/_sysvenv."
 
     def kind(self, path: bytes, mode: int) -> Kind:
-        """Kind of the tree path `path` (no directory) with st_mode `mode`. The first fitting rule decides."""
+        """Kind of the tree path `path` with st_mode `mode`. The first fitting rule decides.
+
+        Of a directory it says what an empty one is: part of the skeleton installers make, or somebody's own.
+        """
         if path in self._ours or path.startswith(self._our_bytecode):
             return OURS
+        if S_ISDIR(mode):
+            return ENVIRONMENT if path.split(b"/", 1)[0] in _SKELETON else DATA
         if not S_ISREG(mode):
             return ENVIRONMENT if S_ISLNK(mode) else DATA
-        if path.endswith(b".pyc") or _in_cache(path):
+        if path.endswith(b".pyc") or in_cache(path):
             return ENVIRONMENT if self._is_sourceless(path) else BYTECODE
         if path.startswith(b"bin/") or path == b"pyvenv.cfg":
             return ENVIRONMENT
@@ -84,7 +92,7 @@ class Classifier:
         Python imports pkg/m.pyc only where there is no pkg/m.py; what lies in __pycache__ never without its
         source.
         """
-        if _in_cache(path) or not path.startswith(self._below_site):
+        if in_cache(path) or not path.startswith(self._below_site):
             return False
         return not os.path.lexists(os.path.join(os.fsencode(self._root), path[:-1]))
 
@@ -114,7 +122,8 @@ def source_of(pyc: bytes) -> bytes | None:
     return (parent + slash if parent else b"") + module + b".py"
 
 
-def _in_cache(path: bytes) -> bool:
+def in_cache(path: bytes) -> bool:
+    """Whether a path is what Python can build again from its source: anything in __pycache__."""
     return b"/__pycache__/" in path or path.startswith(b"__pycache__/")
 
 

@@ -13,7 +13,7 @@ from store.tree import DIRECTORY, Entry
 from sysvenv import dists, venv
 from sysvenv.dists import Distribution
 from sysvenv.errors import SysvenvError
-from sysvenv.kinds import source_of
+from sysvenv.kinds import in_cache, source_of
 from sysvenv.venv import Interpreter
 
 REST = "."
@@ -212,9 +212,9 @@ class _Assignment:
         entry = self.changes.get(path)
         if entry is not None and entry.kind == DIRECTORY:
             return (REST, FILES)
-        source = source_of(path)
-        if source is None and b"__pycache__" not in path:
+        if not in_cache(path):
             return (self._name(path), FILES)
+        source = source_of(path)
         names = self._cheap_claimants(path)
         if names:
             return (names[0], BYTECODE)

@@ -19,6 +19,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from store.lock import Holder
     from sysvenv.operations.record import Outcome, Recording
 
 PROTOCOL = "1"
@@ -69,14 +70,24 @@ def main(arguments: list[str]) -> int:
 
 
 def _begin(call: Call) -> Recording:
+    from sysvenv import config, environ
     from sysvenv.home import Home
     from sysvenv.operations import record
+    from sysvenv.operations.session import Context
 
     try:
         cwd = os.getcwd()
     except FileNotFoundError:
         cwd = ""  # pip runs in a directory that was deleted; most of it works there.
-    return record.begin(Home.at(call.home), call.lock, record.Command(call.command, cwd, call.pid))
+    home = Home.at(call.home)
+    settings, _ = config.load(home.config)
+    context = Context(home, settings, environ.tool_python(), on_wait=_waiting)
+    return record.begin(context, call.lock, record.Command(call.command, cwd, call.pid), os.environ)
+
+
+def _waiting(holder: Holder | None) -> None:
+    who = f"process {holder.pid} ({holder.command})" if holder else "another sysvenv or pip"
+    _say(f"waiting for {who} to finish")
 
 
 def _while_pip_runs(recording: Recording, status: int) -> Outcome:

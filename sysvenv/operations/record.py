@@ -11,6 +11,7 @@ from sysvenv.history import Operation
 from sysvenv.operations import keep, recover
 from sysvenv.operations.results import Recorded
 from sysvenv.operations.session import Context, Session
+from sysvenv.pip_hook import pip_call
 
 
 class Command(NamedTuple):
@@ -67,7 +68,8 @@ class Recording:
 
 def begin(context: Context, lock_fd: int | None, command: Command, environ: Mapping[str, str]) -> Recording:
     """Take the lock, record what changed without pip, and write the first record of this operation."""
-    words = redact.redact_argv(command.argv, environ)
+    _, arguments = pip_call(command.argv)
+    words = redact.redact_argv(["pip", *arguments], environ)
     session = recover.enter(context, " ".join(words), lock_fd)
     try:
         external = keep.settle(session, session.audit())

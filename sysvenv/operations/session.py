@@ -205,7 +205,7 @@ class Session:
 
     def is_environment(self, path: bytes) -> bool:
         """Whether a changed path makes an operation; bytecode does not."""
-        return b"__pycache__/" not in path and not path.endswith(b".pyc")
+        return not kinds.in_cache(path)
 
     def drifted(self, drift: Drift) -> bool:
         """Whether the environment changed (not only bytecode, inodes or what git calls racily clean)."""
