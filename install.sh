@@ -4,6 +4,8 @@
 # The tool gets an environment of its own below ~/.local/share/sysvenv, built beside the one in use and switched to by
 # one rename, so that a run that fails or is interrupted leaves the installed sysvenv working.
 set -eu
+[ -z "${ZSH_VERSION:-}" ] || emulate sh # for those who type: zsh install.sh
+this_script=$0
 
 usage() {
     cat <<'END'
@@ -92,7 +94,7 @@ look_around() {
             "In WSL it works: open a WSL shell and run ./install.sh there."
         ;;
     esac
-    here=$(cd -P -- "$(dirname -- "$0")" && pwd) || fail "cannot tell the directory of $0."
+    here=$(cd -P -- "$(dirname -- "$this_script")" && pwd) || fail "cannot tell the directory of $this_script."
     if [ "$action" = install ]; then
         for part in pyproject.toml sysvenv/__init__.py store/__init__.py; do
             [ -f "$here/$part" ] ||
