@@ -1,0 +1,34 @@
+"""Where the process starts: `python -I -m sysvenv`, and the console script an installer makes."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main() -> int:
+    """Run the command line of this process. Returns its exit code."""
+    if os.name == "nt":
+        sys.stderr.write(
+            "sysvenv: Windows is not supported: sysvenv needs hardlinks, symlinks and an atomic exchange of "
+            "directories. It runs in WSL.\n"
+        )
+        return 1
+    from sysvenv.cli.boundary import run
+
+    return run(sys.argv[1:])
+
+
+def console() -> int:
+    """`main` in an isolated interpreter.
+
+    `store` is a name others use too: in the current directory or on PYTHONPATH it would shadow ours. Nothing
+    but this package's `__init__` has been imported up to here, so starting again costs 10 ms.
+    """
+    if os.name != "nt" and not sys.flags.isolated and sys.executable:
+        os.execv(sys.executable, [sys.executable, "-I", "-m", "sysvenv", *sys.argv[1:]])
+    return main()
+
+
+if __name__ == "__main__":
+    sys.exit(console())

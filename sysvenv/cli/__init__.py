@@ -1,0 +1,1 @@
+"""The command line: a lazy group, one small module a command, one boundary for everything that goes wrong."""

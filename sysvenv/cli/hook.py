@@ -1,0 +1,32 @@
+"""sysvenv hook (not shown in --help: install.sh and doctor are what people use)"""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from sysvenv.cli.session import Session, reading
+from sysvenv.render import setup
+
+
+@click.command()
+@click.option("--remove", is_flag=True, help="Take them away: pip is plain pip again.")
+@reading
+def command(session: Session, remove: bool) -> int:
+    """Lay the files that make pip call sysvenv, or remove them.
+
+    \b
+    Examples:
+      sysvenv hook
+      sysvenv hook --remove
+    """
+    from sysvenv import hook, venv
+
+    root = session.settings.home.venv
+    site = venv.site_packages(root)
+    if remove:
+        hook.remove(root, site)
+        return session.show({"removed": True}, lambda screen, _: setup.hook_removed(screen, root))
+    laid = [os.path.join(root, os.fsdecode(path)) for path in hook.lay(root, site, session.settings.tool_python)]
+    return session.show({"laid": laid}, lambda screen, _: setup.hook_laid(screen, laid))

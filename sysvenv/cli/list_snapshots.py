@@ -1,0 +1,24 @@
+"""sysvenv list-snapshots"""
+
+from __future__ import annotations
+
+import click
+
+from sysvenv.cli.session import Session, reading
+from sysvenv.render import labels
+
+
+@click.command()
+@reading
+def command(session: Session) -> int:
+    """List the named states; a mark stands at the one the environment is in.
+
+    \b
+    Examples:
+      sysvenv list-snapshots
+      sysvenv list-snapshots --json
+    """
+    from sysvenv.snapshots import list_snapshots
+
+    found = list_snapshots(session.settings.home)
+    return session.show({"snapshots": found}, lambda screen, _: labels.table(screen, found))

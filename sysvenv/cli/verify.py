@@ -1,0 +1,32 @@
+"""sysvenv verify"""
+
+from __future__ import annotations
+
+import click
+
+from sysvenv.cli.doctor import damage
+from sysvenv.cli.session import Session, changing
+from sysvenv.render import checkup
+
+
+@click.command()
+@changing
+def command(session: Session) -> int:
+    """Read every file again and compare it with its digest.
+
+    What the store holds and the environment itself. This finds what times and
+    sizes do not show. It changes nothing; it ends with exit code 4 if there is damage.
+
+    \b
+    Examples:
+      sysvenv verify
+      sysvenv verify --json
+    """
+    from sysvenv.operations import verify
+
+    progress = checkup.Progress(session.errors)
+    try:
+        found = verify.verify(session.context, progress)
+    finally:
+        progress.clear()
+    return session.show(found, checkup.checkup, damage(found, "Run: sysvenv doctor --fix"))

@@ -1,0 +1,57 @@
+"""The environment of this process: the only module that asks it for anything. Read once, at the edge."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from sysvenv.home import Home
+
+_NO = ("", "0", "no", "false", "off")
+
+
+class Settings(NamedTuple):
+    """What the environment says to a command."""
+
+    home: Home
+    yes: bool
+    """SYSVENV_YES: ask nothing, go on."""
+    no_color: bool
+    path: str
+    """PATH as it is."""
+    tool_python: str
+    """Absolute path of the interpreter sysvenv runs on, symlinks kept: `current/bin/python` stays the newest one."""
+
+
+def read(environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings of `environ`, by default this process's. Raises UsageError where no home can be told."""
+    environ = os.environ if environ is None else environ
+    return Settings(
+        home=Home.default(environ),
+        yes=_is_on(environ, "SYSVENV_YES"),
+        no_color=no_color(environ),
+        path=environ.get("PATH", os.defpath),
+        tool_python=tool_python(),
+    )
+
+
+def tool_python() -> str:
+    """Absolute path of the interpreter sysvenv runs on, symlinks kept."""
+    return os.path.abspath(sys.executable)
+
+
+def no_color(environ: Mapping[str, str] | None = None) -> bool:
+    """Whether output should be plain: NO_COLOR (https://no-color.org) is not empty, or the terminal knows no colour."""
+    environ = os.environ if environ is None else environ
+    return bool(environ.get("NO_COLOR")) or environ.get("TERM") == "dumb"
+
+
+def debug(environ: Mapping[str, str] | None = None) -> bool:
+    """SYSVENV_DEBUG: whether an unexpected error may show its traceback."""
+    return _is_on(os.environ if environ is None else environ, "SYSVENV_DEBUG")
+
+
+def _is_on(environ: Mapping[str, str], name: str) -> bool:
+    return environ.get(name, "").strip().lower() not in _NO

@@ -1,0 +1,33 @@
+"""Errors and warnings: what happened in one sentence, then what to type."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from store.lock import Holder
+from sysvenv.render import words
+from sysvenv.render.screen import Screen
+
+
+def error(screen: Screen, message: str, hint: str) -> None:
+    """Write an error and what to do about it (may be "")."""
+    screen.paragraph(words.sentence(message), style="red", first="sysvenv: ", indent="  ")
+    if hint:
+        text = words.plain(hint)
+        screen.paragraph(text[:1].upper() + text[1:], indent="  ")
+
+
+def warnings(screen: Screen, texts: Sequence[str]) -> None:
+    """Write something that did not stop us."""
+    for text in texts:
+        screen.paragraph(words.sentence(text), style="yellow", first="sysvenv: ", indent="  ")
+
+
+def waiting(screen: Screen, holder: Holder | None, now: float) -> None:
+    """Write for whom we wait. `now` as time.time() has it."""
+    text = "Waiting for another sysvenv or pip"
+    if holder is not None:
+        command = screen.cut(words.plain(holder.command), 60)
+        seconds = words.duration(max(0.0, now - holder.since))
+        text = f"Waiting for process {holder.pid} ({command}), at work for {seconds}"
+    screen.paragraph(f"{text}. Ctrl-C gives up, --no-wait does not wait.", style="dim", first="sysvenv: ", indent="  ")
