@@ -185,11 +185,7 @@ def from_json(value: Mapping[str, Any]) -> Distribution:
         raise ValueError(f"no distribution: {error!r}") from error
     texts = (dist.name, dist.version, dist.installer, dist.title, *dist.requires)
     well_typed = isinstance(direct_url, (dict, type(None))) and isinstance(requires, list)
-    if (
-        not well_typed
-        or not isinstance(dist.requested, bool)
-        or not all(isinstance(text, str) for text in texts)
-    ):
+    if not well_typed or not isinstance(dist.requested, bool) or not all(isinstance(text, str) for text in texts):
         raise ValueError("no distribution: a field has the wrong type")
     return dist
 
@@ -224,6 +220,8 @@ def _from_file_name(location: bytes) -> tuple[str, str]:
     """Name and version as the file name of a location has them: name-1.0[-py3.11].egg-info."""
     file_name = os.path.basename(location).decode("utf-8", "replace")
     stem, _, suffix = file_name.rpartition(".")
+    if suffix == "egg-link":
+        return stem, ""
     if suffix in ("egg-info", "egg"):
         stem = _EGG_PYTHON.sub("", stem)
     name, *version = _VERSION_START.split(stem, maxsplit=1)
@@ -275,11 +273,22 @@ def _develop_install(path: bytes, location: bytes, named: str) -> Distribution:
     """
     project = read_regular(path, 1 << 14).split(b"\n")[0].strip()
     headers: Mapping[str, list[str]] = {}
-    if project.startswith(b"/"):
-        stem = re.sub(rb"[^A-Za-z0-9.]+", b"_", named.encode())
-        headers = read_headers(project + b"/" + stem + b".egg-info/PKG-INFO")
+    if project.startswith(b"/") and b"\0" not in project:
+        headers = _project_headers(project, canonical(named))
     url = {"url": "file://" + project.decode("utf-8", "replace"), "dir_info": {"editable": True}}
     return _described(location, headers, named, "", direct_url=redact_json(url))
+
+
+def _project_headers(project: bytes, name: str) -> Mapping[str, list[str]]:
+    """PKG-INFO of the .egg-info in the directory `project` whose canonical name is `name`."""
+    try:
+        entries = os.listdir(project)
+    except OSError:
+        return {}
+    for entry in entries:
+        if entry.endswith(b".egg-info") and canonical(entry[:-9].decode("utf-8", "replace")) == name:
+            return read_headers(project + b"/" + entry + b"/PKG-INFO")
+    return {}
 
 
 def _by_name(dists: Sequence[Distribution]) -> dict[str, list[Distribution]]:

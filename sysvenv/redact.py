@@ -107,14 +107,13 @@ def _option_hidden(before: str, argument: str) -> str:
     if equals and option.startswith("-"):
         if _OPTION.fullmatch(option):
             return f"{option}={HIDDEN}"
-        if option == "--proxy":
-            return f"{option}={_BARE_USERINFO.sub(HIDDEN, value)}"
+        return f"{option}={_option_hidden(option, value)}"
     if before == "--proxy":
         return _BARE_USERINFO.sub(HIDDEN, argument)
     if _OPTION.fullmatch(before) and not argument.startswith("-"):
         return HIDDEN
-    # `--config-settings api_token=...`, `-C token=...`: the secret is in the key of the value.
-    if equals and _OPTION.fullmatch("-" + option):
+    # `-C api_token=...`: the secret has its name in the value. But tokenizers==0.15 is a requirement.
+    if equals and not value.startswith("=") and _OPTION.fullmatch("-" + option):
         return f"{option}={HIDDEN}"
     return argument
 
@@ -130,7 +129,5 @@ def _quoted(text: str) -> str:
 def _unquoted(text: str) -> str:
     if "%" not in text:
         return text
-    raw = re.sub(
-        rb"%([0-9A-Fa-f]{2})", lambda found: bytes([int(found[1], 16)]), text.encode("utf-8", "replace")
-    )
+    raw = re.sub(rb"%([0-9A-Fa-f]{2})", lambda found: bytes([int(found[1], 16)]), text.encode("utf-8", "replace"))
     return raw.decode("utf-8", "replace")
