@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import struct
+import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -21,6 +22,19 @@ ANY = -1
 """In a row or directory: no lstat answer is good enough, look again (git's "racily clean")."""
 RACY = 20_000_000
 """Nanoseconds. What was modified this shortly before we looked may be modified again without a new mtime."""
+
+
+def settle(directory: bytes) -> tuple[int, int]:
+    """What the index says of a directory we changed ourselves a moment ago: its permission bits and mtime.
+
+    The mtime is set back by more than RACY, so that any later change of the directory shows.
+    """
+    found = os.lstat(directory)
+    settled = found.st_mtime_ns
+    if settled >= time.time_ns() - RACY:
+        settled = time.time_ns() - 2 * RACY
+        os.utime(directory, ns=(settled, settled))
+    return found.st_mode & 0o7777, settled
 
 
 class Row(NamedTuple):
@@ -42,12 +56,9 @@ class Row(NamedTuple):
             and (not self.ino or found.st_ino == self.ino)
         )
 
-
     def looks_like(self, found: os.stat_result) -> bool:
         """Whether ``found`` may be the same content in another inode, or in one too young to be sure of."""
-        return (
-            found.st_mtime_ns == self.mtime and found.st_mode == self.mode and self.size in (found.st_size, ANY)
-        )
+        return found.st_mtime_ns == self.mtime and found.st_mode == self.mode and self.size in (found.st_size, ANY)
 
 
 class Block:
@@ -144,10 +155,7 @@ class Index(NamedTuple):
     def segment_of(self, wanted: Callable[[bytes], bool] | None = None) -> dict[bytes, str]:
         """Path -> name of the segment it belongs to, for files and links (directories have no row)."""
         return {
-            path: name
-            for name, each in self.blocks.items()
-            for path in each.paths
-            if wanted is None or wanted(path)
+            path: name for name, each in self.blocks.items() for path in each.paths if wanted is None or wanted(path)
         }
 
 

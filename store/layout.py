@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from store import disk, trees
 from store.errors import Damaged
-from store.index import ANY, RACY, Block, Index, block
+from store.index import ANY, Block, Index, block, settle
 from store.manifests import Manifest
 from store.objects import write_file
 from store.store import Store
@@ -74,7 +73,8 @@ def lay_out(store: Store, name: str, manifest: Manifest) -> Checkout:
     work.make_directories({path for _, tree in parts.values() for path in _directories_of(tree)})
     blocks = {segment: work.fill(segment, tree, guarded) for segment, (guarded, tree) in parts.items()}
     work.state_modes(tree for _, tree in parts.values())
-    return work.finish(slot, trees.new_name(), Index(name, blocks, work.look_at(work.directories), {}))
+    trees.write_marker(building, Marker(checkout := trees.new_name(), {}))
+    return work.finish(slot, checkout, Index(name, blocks, work.look_at(work.directories), {}))
 
 
 def transform(store: Store, checkout: Checkout, name: str, manifest: Manifest) -> Checkout:
@@ -228,17 +228,11 @@ class Work:
                 self.dirty.add(path)
 
     def look_at(self, directories: Iterable[bytes]) -> dict[bytes, tuple[int, int]]:
-        """What the index says of directories: mode and mtime, ANY for those changed a moment ago."""
-        racy = time.time_ns() - RACY
-        found = {}
-        for path in directories:
-            stat = os.lstat(os.path.join(self.root, path) if path else self.root)
-            found[path] = (stat.st_mode & 0o7777, ANY if stat.st_mtime_ns >= racy else stat.st_mtime_ns)
-        return found
+        """What the index says of the directories, now that nothing more changes in them."""
+        return {path: settle(os.path.join(self.root, path) if path else self.root) for path in directories}
 
     def finish(self, slot: bytes, name: str, index: Index) -> Checkout:
         """Marker, index, bytes of our own made durable, and the name that says ready."""
-        trees.write_marker(self.root, Marker(name, {}))
         if self.copied:
             disk.barrier(self.root, self.copied)
         trees.save_index(self.store, name, index)

@@ -55,6 +55,12 @@ def _file(name: bytes, size: int) -> Entry:
     return Entry(FILE, mode=int(parts[1], 8), mtime=int(parts[2]), size=size, digest=parts[0], twin=twin)
 
 
+def path_of(record: bytes) -> bytes:
+    """The path of an encoded entry."""
+    kind, _, size, rest = record.split(b" ", 3)
+    return rest[int(size) :] if kind == b"l" else rest
+
+
 class Segments:
     """The segments kept below one directory, ``ab/<30 hex digits>`` each."""
 
@@ -76,15 +82,22 @@ class Segments:
         disk.write_beside(path, content, durable=False)
         return name, path
 
+    def records(self, name: str) -> set[bytes]:
+        """The encoded entries of segment ``name``: equal entries are equal records. Much cheaper than :meth:`read`."""
+        return set(self._content(name)[len(MAGIC) : -1].split(b"\0")) - {b""}
+
     def read(self, name: str) -> dict[bytes, Entry]:
         """The entries of segment ``name``. Raises Damaged when it is missing or not what its name says."""
+        try:
+            return decode(self._content(name))
+        except ValueError as error:
+            raise Damaged(f"Segment {name} of the store cannot be read: {error}.", "Run: sysvenv verify") from None
+
+    def _content(self, name: str) -> bytes:
         try:
             content = disk.read(self.path(name))
         except FileNotFoundError:
             raise Damaged(f"Segment {name} of the store is missing.", "Run: sysvenv verify") from None
         if digest.of_bytes(content) != name:
             raise Damaged(f"Segment {name} of the store is damaged.", "Run: sysvenv verify")
-        try:
-            return decode(content)
-        except ValueError as error:
-            raise Damaged(f"Segment {name} of the store cannot be read: {error}.", "Run: sysvenv verify") from None
+        return content

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from store import audit, capture, disk, trees
-from store.index import ANY, Index
+from store.index import Index, settle
 from store.layout import Work
 from store.scan import Drift, Sort, survey
 from store.store import Store
@@ -48,7 +48,9 @@ def mend(store: Store, checkout: Checkout, live: Index, suspicious: Iterable[byt
         _relay(store, checkout.path, path, known[path])
     directories = _restore_directories(checkout, drift)
     return Mended(
-        checkout._replace(expected=checkout.expected._replace(directories=directories)), tuple(sorted(known)), tuple(rescued)
+        checkout._replace(expected=checkout.expected._replace(directories=directories)),
+        tuple(sorted(known)),
+        tuple(rescued),
     )
 
 
@@ -116,6 +118,16 @@ def _make_parents(live: bytes, target: bytes, path: bytes) -> None:
         if not os.path.isdir(place):
             os.mkdir(place)
             os.chmod(place, os.lstat(os.path.join(live, parent)).st_mode & 0o7777)
+
+
+def outfit(store: Store, checkout: Checkout, ours: Mapping[bytes, bytes]) -> Checkout:
+    """Lay the caller's own files into a checkout that stands ready, so that nothing is left to write when it goes live."""
+    laid = lay_ours(checkout.path, ours)
+    if not laid:
+        return checkout
+    checkout = checkout._replace(expected=_look_again(checkout, laid, checkout.expected.data))
+    trees.save_index(store, checkout.name, checkout.expected)
+    return checkout
 
 
 def lay_ours(root: bytes, ours: Mapping[bytes, bytes]) -> list[bytes]:
@@ -199,7 +211,7 @@ def go_live(
     target: Checkout,
     ours: Mapping[bytes, bytes],
     position: dict[str, Any],
-    one_inode: Iterable[bytes] = (),
+    one_inode: Collection[bytes] = (),
 ) -> list[bytes]:
     """Make a mended checkout the live tree.
 
@@ -212,18 +224,16 @@ def go_live(
         keep_inode(live, target.path, path)
     trees.write_marker(target.path, Marker(target.name, position))
     carried = {path: ino for path, ino in drift.data.items() if path not in taken}
-    trees.save_index(store, target.name, _after_carrying(target, carried))
+    trees.save_index(store, target.name, _look_again(target, [trees.MARKER, *ours, *one_inode], carried))
     exchange(store, live, target.path)
     for path in carried:
         disk.discard(os.path.join(target.path, path))
     return taken
 
 
-def _after_carrying(target: Checkout, carried: dict[bytes, int]) -> Index:
-    """The target's index with the user's files, and with every directory that got something marked for a look."""
+def _look_again(target: Checkout, laid: Iterable[bytes], carried: dict[bytes, int]) -> Index:
+    """The target's index with the user's files, and with every directory that got something as it is now."""
+    touched = {parent for path in [*carried, *laid] for parent in (b"", *parents(path))}
     directories = dict(target.expected.directories)
-    for path in carried:
-        for parent in parents(path):
-            stat = os.lstat(os.path.join(target.path, parent))
-            directories[parent] = (stat.st_mode & 0o7777, ANY)
+    directories.update((path, settle(os.path.join(target.path, path) if path else target.path)) for path in touched)
     return target.expected._replace(directories=directories, data=carried)

@@ -102,4 +102,5 @@ def parents(path: bytes) -> list[bytes]:
 
 def is_safe(path: bytes) -> bool:
     """Whether a path read from disk stays inside the tree: relative, no empty part, no '.' and no '..'."""
-    return bool(path) and b"\0" not in path and not any(part in (b"", b".", b"..") for part in path.split(b"/"))
+    framed = b"/%s/" % path
+    return not (b"//" in framed or b"/../" in framed or b"/./" in framed or b"\0" in path)

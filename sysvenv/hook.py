@@ -11,13 +11,16 @@ import os
 
 # Every start of the venv's Python runs this line, so it only looks for the word in the command line, which
 # costs a microsecond. sys.orig_argv came with Python 3.10; before, the module itself looks. A damaged module
-# costs one line on stderr, not pip.
+# costs one line on stderr, not pip; one, although the line runs twice (cpython #75723).
 _PTH = (
     "import sys; 'pip' in ' '.join(getattr(sys, 'orig_argv', ('pip',))) and exec("
-    r"'try:\n import _sysvenv\n _sysvenv.start()\n"
-    r'except Exception as error:\n sys.stderr.write(f"sysvenv: the hook of this venv is damaged ({error}); '
+    r"'keep = sys.dont_write_bytecode; sys.dont_write_bytecode = True\ntry:\n import _sysvenv\n "
+    r'sys.dont_write_bytecode = keep; _sysvenv.start()\n'
+    r"except Exception as error:\n getattr(sys, \'_sysvenv_told\', 0) or sys.stderr.write("
+    r'f"sysvenv: the hook of this venv is damaged ({error}); '
     r'this pip is not recorded. Run sysvenv doctor --fix\\n")'
-    "')\n"
+    r"\n sys._sysvenv_told = 1')"
+    "\n"
 )
 _START = "_sysvenv:start\n"
 _BAKED = 'TOOL_PYTHON = ""'

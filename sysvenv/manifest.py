@@ -79,9 +79,7 @@ def changed_trees(store: Store, old: Manifest, new: Manifest) -> tuple[dict[byte
     )
 
 
-def compose(
-    store: Store, root: str, base: Manifest, index: Index, changes: Mapping[bytes, Entry | None]
-) -> Composed:
+def compose(store: Store, root: str, base: Manifest, index: Index, changes: Mapping[bytes, Entry | None]) -> Composed:
     """The manifest after ``changes`` to ``base``; ``index`` is of ``base``. Writes the segments that are new."""
     if not changes:
         return Composed(base, {}, [], {})

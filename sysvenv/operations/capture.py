@@ -53,7 +53,9 @@ def capture_tree(session: Session, root: bytes, index: Index, drift: Drift) -> C
     disk.barrier(store.root, [*linked, *archives, *composed.paths])
     name, place = store.manifests.write(composed.manifest)
     disk.barrier(store.root, [place])
-    kept = {part.segment: index.blocks[part.segment] for part in composed.manifest.parts if part.segment in index.blocks}
+    kept = {
+        part.segment: index.blocks[part.segment] for part in composed.manifest.parts if part.segment in index.blocks
+    }
     kept.update(capture.new_blocks(root, composed.fresh, drift.racy))
     after = Index(name, kept, drift.directories, drift.data)
     return Captured(name, composed.manifest, after, observed.changes, observed.before)

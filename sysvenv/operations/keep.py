@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from store import tree
+from store import segments
 from store.scan import Drift
 from sysvenv import dists, history, manifest, processes
 from sysvenv.history import Operation
@@ -107,10 +107,19 @@ def end_switch(session: Session, operation: Operation, name: str) -> Operation:
 
 def difference(session: Session, old: str, new: str) -> FileCounts:
     """How many files of the environment differ between two states."""
-    before, after = manifest.changed_trees(session.store, session.manifest(old), session.manifest(new))
-    found = tree.diff(before, after)
-    counts = [sum(map(session.is_environment, paths)) for paths in found]
-    return FileCounts(*counts)
+    before, after = session.manifest(old), session.manifest(new)
+    old_records, new_records = (
+        {
+            each
+            for part in one.parts
+            if part.kind == manifest.FILES and part.segment not in other.segments
+            for each in session.store.segments.records(part.segment)
+        }
+        for one, other in ((before, after), (after, before))
+    )
+    gone = {segments.path_of(each) for each in old_records - new_records}
+    came = {segments.path_of(each) for each in new_records - old_records}
+    return FileCounts(len(came - gone), len(gone - came), len(came & gone))
 
 
 def shown(operation: Operation) -> str:

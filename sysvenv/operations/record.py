@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from store import layout
-from sysvenv import dists, history, redact
+from store import layout, swap
+from sysvenv import dists, history, manifest, redact
 from sysvenv.history import Operation
 from sysvenv.operations import keep, recover
 from sysvenv.operations.results import Recorded
@@ -57,9 +57,7 @@ class Recording:
             else:
                 status = history.INTERRUPTED if outcome.signal else history.FAILED
             drift = session.rescan(unfinished=status != history.DONE)
-            ended = self.operation._replace(
-                status=status, exit_code=outcome.shell_code, origins=_origins(report)
-            )
+            ended = self.operation._replace(status=status, exit_code=outcome.shell_code, origins=_origins(report))
             operation = keep.keep(session, ended, drift)
         finally:
             session.leave()
@@ -86,7 +84,8 @@ def prepare_spare(session: Session, name: str) -> None:
     state = session.manifest(name)
     pinned = [undone.checkout for undone in session.position.undone if undone.checkout]
     steps = layout.plan(session.store, name, state, session.context.config.store.keep_trees, pinned)
-    layout.apply(session.store, steps, state)
+    spare = layout.apply(session.store, steps, state)
+    swap.outfit(session.store, spare, session.ours(manifest.interpreter(state)))
 
 
 def _origins(report: dict[str, Any] | None) -> dict[str, dict[str, Any]]:

@@ -7,7 +7,6 @@ from typing import NamedTuple
 from sysvenv.dists import Change
 from sysvenv.history import Operation
 from sysvenv.processes import Program
-from sysvenv.snapshots import Snapshot
 
 
 class FileCounts(NamedTuple):
@@ -22,7 +21,7 @@ class Initialised(NamedTuple):
     """The outcome of init."""
 
     outcome: str
-    """One of "created", "adopted", "brought back" (history was there, the venv not) or "kept" (all was there already)."""
+    """One of "created", "adopted", "brought back" (history was there, the venv not) or "kept" (all was there)."""
     venv: str
     python: str
     """Version of the interpreter."""

@@ -15,7 +15,7 @@ from sysvenv.errors import NotFound, SysvenvError, UsageError
 from sysvenv.history import Operation, Position, Undone
 from sysvenv.operations import keep, recover
 from sysvenv.operations.capture import capture_tree
-from sysvenv.operations.results import Rewound, Step
+from sysvenv.operations.results import FileCounts, Rewound, Step
 from sysvenv.operations.session import UV_LOCK, Context, Session
 
 
@@ -36,6 +36,8 @@ class Plan(NamedTuple):
     drifted: bool
     """Whether that is a change of the environment: then it is the first thing undo takes back."""
     reverse: str
+    files: FileCounts = FileCounts()
+    """As far as it is known without looking: of one operation, not of several."""
 
 
 def undo(context: Context, steps: int = 1, to: int | None = None, dry_run: bool = False) -> Rewound:
@@ -87,6 +89,7 @@ def _plan_undo(session: Session, steps: int, to: int | None) -> Plan:
     taken: list[Step] = []
     undone: list[Undone] = []
     left, target, operation = position.manifest, position.manifest, position.operation
+    files = FileCounts()
     if drifted:
         number = pending.number if pending else session.history.next_number()
         kind = pending.kind if pending else history.EXTERNAL
@@ -97,24 +100,22 @@ def _plan_undo(session: Session, steps: int, to: int | None) -> Plan:
         if found.parent < 0:
             raise _too_far(session, steps, to, len(taken))
         taken.append(Step(found.number, found.kind, found.command))
+        added, removed, modified = found.files
+        files = FileCounts(removed, added, modified) if len(taken) == 1 else FileCounts()
         unknown = not undone and bool(drift.changed)
         undone.append(Undone(found.number, "" if unknown else left, session.name if unknown else ""))
         left = target = found.manifest_before
         operation = found.parent
     before = () if drifted else position.undone
     redo_word = "sysvenv redo" if len(taken) == 1 else f"sysvenv redo {len(taken)}"
-    words = f"@{operation}"
-    return Plan(
-        "undo", words, target, operation, tuple(taken), (*reversed(undone), *before), drift, drifted, redo_word
-    )
+    again = (*reversed(undone), *before)
+    return Plan("undo", f"@{operation}", target, operation, tuple(taken), again, drift, drifted, redo_word, files)
 
 
 def _too_far(session: Session, steps: int, to: int | None, possible: int) -> NotFound:
     if to is not None:
         session.history.read(to)
-        return NotFound(
-            f"@{to} does not lead to where the environment stands.", f"Run: sysvenv restore @{to}"
-        )
+        return NotFound(f"@{to} does not lead to where the environment stands.", f"Run: sysvenv restore @{to}")
     if not possible:
         return NotFound("There is nothing to undo.", "Run: sysvenv history")
     counted = "1 operation" if possible == 1 else f"{possible} operations"
@@ -142,21 +143,23 @@ def _plan_redo(session: Session, steps: int) -> Plan:
     last = again[-1]
     if not last.manifest:
         raise SysvenvError(f"The state @{last.operation} left is not recorded yet.", "Free some disk space first.")
-    return Plan(
-        "redo", f"@{last.operation}", last.manifest, last.operation, taken, position.undone[steps:], drift, False, reverse
-    )
+    files = FileCounts(*operations[0].files) if steps == 1 else FileCounts()
+    rest = position.undone[steps:]
+    return Plan("redo", f"@{last.operation}", last.manifest, last.operation, taken, rest, drift, False, reverse, files)
 
 
 def _switch(session: Session, kind: str, target: str, name: str, words: list[str], dry_run: bool) -> Rewound:
     """Restore and clean: what changed without pip is recorded first, then the switch is an operation."""
     drift = session.audit()
     if dry_run:
-        return _outcome(session, Plan(kind, target, name, session.position.operation, (), (), drift, False, ""), True)
+        plan = Plan(kind, target, name, session.position.operation, (), (), drift, False, "")
+        files = keep.difference(session, session.position.manifest, name)
+        return _outcome(session, plan._replace(files=files), dry_run=True)
     if keep.settle(session, drift) is not None or drift:
         drift = session.audit()
     if name == session.position.manifest:
         plan = Plan(kind, target, name, session.position.operation, (), (), drift, False, "")
-        return _outcome(session, plan, False)._replace(unchanged=True)
+        return _outcome(session, plan, dry_run=False)._replace(unchanged=True)
     operation = keep.new_operation(session, kind, words, os.getpid())
     plan = Plan(kind, target, name, operation.number, (), (), drift, False, "sysvenv undo")
     return _carry_out(session, plan, dry_run=False, operation=operation)
@@ -167,9 +170,8 @@ def _carry_out(session: Session, plan: Plan, dry_run: bool, operation: Operation
     outcome = _outcome(session, plan, dry_run)
     if dry_run:
         return outcome
-    if plan.manifest == session.position.manifest and not plan.drift:
-        if plan.operation == session.position.operation:
-            return outcome._replace(unchanged=True)
+    if not plan.drift and (plan.manifest, plan.operation) == (session.position.manifest, session.position.operation):
+        return outcome._replace(unchanged=True)
     state = session.manifest(plan.manifest)
     _refuse_missing_interpreter(session, plan)
     _begin(session, plan, operation)
@@ -185,7 +187,8 @@ def _carry_out(session: Session, plan: Plan, dry_run: bool, operation: Operation
     )
     taken = _go_live(session, plan, mended.checkout)
     if operation is not None:
-        keep.end_switch(session, operation, plan.manifest)
+        operation = keep.end_switch(session, operation, plan.manifest)
+        outcome = outcome._replace(files=FileCounts(*operation.files))
     session.move_to(_position(session, plan))
     old = _set_aside(session, plan, mended.checkout)
     _keep_what_was_replaced(session, plan, old)
@@ -271,7 +274,7 @@ def _outcome(session: Session, plan: Plan, dry_run: bool) -> Rewound:
         operation=plan.operation,
         recorded=None,
         packages=tuple(packages),
-        files=keep.difference(session, session.position.manifest, plan.manifest),
+        files=plan.files,
         reverse=plan.reverse,
         dry_run=dry_run,
         notes=tuple(session.notes),
