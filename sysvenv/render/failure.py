@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from store.lock import Holder
 from sysvenv.render import words
 from sysvenv.render.screen import Screen
+
+if TYPE_CHECKING:
+    from store.lock import Holder
 
 
 def error(screen: Screen, message: str, hint: str) -> None:

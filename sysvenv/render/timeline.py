@@ -77,9 +77,9 @@ def _footer(screen: Screen, result: Listing) -> None:
     if older > 0:
         screen.line((f"{words.count(older, 'older operation')} not shown: sysvenv history", "dim"))
     if result.redoable:
-        numbers = words.listed([f"@{number}" for number in result.redoable[:3]])
-        more = f" and {len(result.redoable) - 3} more" if len(result.redoable) > 3 else ""
+        more = [f"{len(result.redoable) - 3} more"] if len(result.redoable) > 3 else []
+        numbers = words.listed([*(f"@{number}" for number in result.redoable[:3]), *more])
         steps = f" {len(result.redoable)}" if len(result.redoable) > 1 else ""
-        screen.line((f"Undone, and brought back by sysvenv redo{steps}: {numbers}{more}", "dim"))
+        screen.paragraph(f"Undone, and brought back by sysvenv redo{steps}: {numbers}", style="dim")
     for sentence in result.broken:
         screen.paragraph(words.sentence(sentence), style="red", indent="  ", first="")
