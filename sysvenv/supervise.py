@@ -131,7 +131,7 @@ def _finish(recording: Recording, outcome: Outcome, report: str) -> None:
     from sysvenv import render
 
     try:
-        render.recorded(recorded)
+        render.recorded(recorded, recording.session.context.config)
     except OSError:
         return  # stderr is a closed pipe or a full disk; what it would have told is in the history.
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from sysvenv import hook
 REPOSITORY = Path(__file__).parent.parent
 
 # Stands in for sysvenv/operations/record.py. FAKE_BEGIN, FAKE_MEANWHILE and FAKE_FINISH make it misbehave.
-_RECORD = '''
+_RECORD = """
 import fcntl, json, os, time
 from typing import NamedTuple
 from sysvenv.errors import SysvenvError
@@ -43,14 +44,17 @@ def _misbehave(step):
     if do == "killed": os.kill(os.getpid(), 9)
     if do.startswith("sleep"): time.sleep(float(do[5:]))
 
-def begin(home, lock_fd, command):
+def begin(context, lock_fd, command, environ):
     fcntl.flock(lock_fd, fcntl.LOCK_EX)
-    _note("begin", home=home.root, argv=command.argv, cwd=command.cwd, asked_by=command.pid,
+    _note("begin", home=context.home.root, argv=command.argv, cwd=command.cwd, asked_by=command.pid,
           session=os.getpgid(0), asker_group=os.getpgid(command.pid))
     _misbehave("begin")
     return Recording()
 
 class Recording:
+    class session:
+        class context:
+            config = None
     def meanwhile(self):
         _note("meanwhile")
         _misbehave("meanwhile")
@@ -59,12 +63,12 @@ class Recording:
         names = None if report is None else [i["metadata"]["name"] for i in report["install"]]
         _note("finish", exit_code=outcome.exit_code, signal=outcome.signal, report=names)
         return outcome
-'''
-_RENDER = '''
+"""
+_RENDER = """
 import os
-def recorded(result):
+def recorded(result, config=None):
     os.write(2, b"RECORDED %d %d\\n" % result)
-'''
+"""
 
 
 def make_tool(place: Path) -> str:
@@ -72,13 +76,14 @@ def make_tool(place: Path) -> str:
     code = place / "code"
     for package in ("sysvenv", "store"):
         shutil.copytree(REPOSITORY / package, code / package, ignore=shutil.ignore_patterns("__pycache__"))
-    (code / "sysvenv/operations").mkdir(exist_ok=True)
-    (code / "sysvenv/operations/__init__.py").write_text("")
     (code / "sysvenv/operations/record.py").write_text(_RECORD)
+    shutil.rmtree(code / "sysvenv/render")
     (code / "sysvenv/render.py").write_text(_RENDER)
     subprocess.run([sys.executable, "-I", "-m", "venv", "--without-pip", place / "env"], check=True)
     (site,) = (place / "env").glob("lib/python*/site-packages")
-    (site / "code.pth").write_text(f"{code}\n")
+    # The libraries are this environment's own; should sysvenv itself be among them, `code` comes first.
+    libraries = sorted({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
+    (site / "code.pth").write_text("\n".join([str(code), *libraries]) + "\n")
     return str(place / "env/bin/python")
 
 
@@ -123,7 +128,7 @@ class Managed:
         return [step["step"] for step in self.steps()]
 
     def run(
-        self, *command: str | os.PathLike[str], input: str | None = None, cwd: Path | None = None, **extra: str
+        self, *command: str | Path, input: str | None = None, cwd: Path | None = None, **extra: str
     ) -> subprocess.CompletedProcess[str]:
         """Run `command` (a name in the venv's bin, or a path) to its end."""
         program = self.bin / command[0] if os.sep not in str(command[0]) else command[0]
@@ -141,10 +146,11 @@ class Managed:
 
 def pythons() -> dict[str, str]:
     """The interpreters to try the hook with; SYSVENV_TEST_PYTHONS (paths joined by ':') adds older ones."""
-    found = interpreters()
+    found = dict(interpreters())
     for path in filter(None, _ADDED.split(os.pathsep)):
         tell = [path, "-I", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
-        found.setdefault(subprocess.run(tell, capture_output=True, text=True, check=True).stdout.strip(), path)
+        told = subprocess.run(tell, capture_output=True, text=True, check=True)
+        found.setdefault(told.stdout.strip(), path)
     return found
 
 

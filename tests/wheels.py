@@ -29,7 +29,8 @@ def build_wheel(
     metadata = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
     metadata += [f"Requires-Dist: {requirement}" for requirement in requires]
     members[f"{info}/METADATA"] = _bytes("\n".join(metadata) + "\n")
-    members[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    wheel = "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    members[f"{info}/WHEEL"] = _bytes(wheel)
     if scripts:
         lines = ["[console_scripts]", *(f"{script} = {target}" for script, target in scripts.items())]
         members[f"{info}/entry_points.txt"] = _bytes("\n".join(lines) + "\n")
