@@ -7,7 +7,7 @@ from store.errors import StoreError
 from store.scan import Drift
 from store.trees import Checkout
 from sysvenv import history
-from sysvenv.history import Undone
+from sysvenv.history import Operation, Undone
 from sysvenv.operations import keep
 from sysvenv.operations.capture import capture_tree
 from sysvenv.operations.session import Context, Session
@@ -29,8 +29,12 @@ def enter(context: Context, command: str, lock_fd: int | None = None) -> Session
     return session
 
 
-def capture_set_aside(session: Session, undone: Undone, old: Checkout, drift: Drift) -> None:
-    """Keep the state of a replaced tree: from then on redo does not depend on the tree."""
+def capture_set_aside(session: Session, undone: Undone, old: Checkout, drift: Drift) -> Operation | None:
+    """Keep the state of a replaced tree: from then on redo does not depend on the tree.
+
+    Returns the operation that got its end by this, if it had none.
+    """
+    ended = None
     captured = capture_tree(session, old.path, old.expected, drift)
     trees.save_index(session.store, old.name, captured.found._replace(data={}))
     pending = session.history.pending()
@@ -41,6 +45,7 @@ def capture_set_aside(session: Session, undone: Undone, old: Checkout, drift: Dr
     position = session.position
     known = tuple(Undone(u.operation, captured.name) if u.operation == undone.operation else u for u in position.undone)
     session.move_to(position._replace(sequence=position.sequence + 1, undone=known))
+    return ended
 
 
 def _end_interrupted_switch(session: Session) -> None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from store import layout, swap, trees
 from store.errors import StoreError
+from store.manifests import Manifest
 from store.scan import Drift
 from store.trees import Checkout
 from sysvenv import dists, history, manifest, processes, snapshots, venv
@@ -191,7 +192,10 @@ def _carry_out(session: Session, plan: Plan, dry_run: bool, operation: Operation
         outcome = outcome._replace(files=FileCounts(*operation.files))
     session.move_to(_position(session, plan))
     old = _set_aside(session, plan, mended.checkout)
-    _keep_what_was_replaced(session, plan, old)
+    ended = _keep_what_was_replaced(session, plan, old)
+    if ended is not None and len(plan.steps) == 1:
+        added, removed, modified = ended.files
+        outcome = outcome._replace(files=FileCounts(removed, added, modified))
     holding = [session.home.venv, os.fsdecode(old.path)]
     return outcome._replace(
         recorded=operation.number if operation else None,
@@ -253,15 +257,16 @@ def _set_aside(session: Session, plan: Plan, target: Checkout) -> Checkout:
     return old
 
 
-def _keep_what_was_replaced(session: Session, plan: Plan, old: Checkout) -> None:
+def _keep_what_was_replaced(session: Session, plan: Plan, old: Checkout) -> Operation | None:
     """Capture the tree set aside, where it differs from what is recorded. A full disk only puts that off."""
     waiting = [undone for undone in session.position.undone if undone.checkout == old.name]
     if not waiting:
-        return
+        return None
     try:
-        recover.capture_set_aside(session, waiting[0], old, plan.drift._replace(data={}))
+        return recover.capture_set_aside(session, waiting[0], old, plan.drift._replace(data={}))
     except (StoreError, OSError) as error:
         session.notes.append(f"What was replaced is kept whole and recorded later ({error}).")
+        return None
 
 
 def _outcome(session: Session, plan: Plan, dry_run: bool) -> Rewound:
@@ -287,9 +292,13 @@ def _told_of_taken(taken: list[bytes], old: Checkout) -> list[str]:
     return [f"{len(taken)} of your files had to make room; they are kept in {os.fsdecode(old.path)}."]
 
 
+def _first_state(session: Session) -> Manifest:
+    return session.manifest(session.history.read(0).manifest)
+
+
 def fresh_state(session: Session) -> str:
     """Build a fresh environment of the same Python aside, and keep it as a state; returns its manifest."""
-    python = manifest.interpreter(session.recorded)
+    python = manifest.interpreter(session.recorded) or manifest.interpreter(_first_state(session))
     if python is None or not venv.interpreter_present(python):
         raise SysvenvError("The environment's Python is gone, so no fresh one can be made.", "Run: sysvenv doctor")
     place = trees.free_slot(session.store) + trees.BUILDING

@@ -224,8 +224,13 @@ class Session:
         return bool(capture.observe(self.store, self.live, self.index, drift._replace(changed=doubtful), stated))
 
     def _site(self) -> bytes:
-        python = manifest.interpreter(self.recorded) or venv.read_interpreter(self.home.venv)
-        return python.site.encode()
+        python = manifest.interpreter(self.recorded)
+        if python is not None:
+            return python.site.encode()
+        try:
+            return venv.site_packages(self.home.venv)
+        except SysvenvError:
+            return b"lib"  # nothing is there: whatever comes is sorted by its name
 
 
 class _Known:
