@@ -30,7 +30,8 @@ def run(arguments: list[str]) -> int:
     _tolerate_any_text()
     try:
         code = _invoke(arguments)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed by `>&-`
+            sys.stdout.flush()
         return code
     except BrokenPipeError:
         _give_up_stdout()
@@ -43,6 +44,8 @@ def run(arguments: list[str]) -> int:
         problem = explain(error)
     try:
         _tell(problem, arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except OSError:
         _give_up_stdout()
     return problem.exit_code
@@ -122,7 +125,6 @@ def _tolerate_any_text() -> None:
 def _give_up_stdout() -> None:
     """Let Python's flush at exit go nowhere (Python library reference, note on SIGPIPE)."""
     try:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 1)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError:
         return

@@ -19,14 +19,14 @@ def command(session: Session, old: str | None, new: str | None, files: bool, pat
 
     Without arguments: the last operation. A state is @N (after operation N), the
     name of a snapshot, or live (the environment as it is, unrecorded changes
-    included).
+    included). A snapshot alone is compared with live.
 
     \b
     Examples:
       sysvenv diff                   the last operation
       sysvenv diff 4 --files         operation @4, with files
       sysvenv diff @2 @4             from one state to another
-      sysvenv diff baseline live     all that came since
+      sysvenv diff baseline          all that came since
       sysvenv diff --patch           with the lines that changed
     """
     from sysvenv.operations.compare import compare

@@ -26,5 +26,5 @@ def command(session: Session, limit: int | None, detailed: bool) -> int:
     """
     from sysvenv.operations.listing import listing
 
-    found = listing(session.settings.home, limit)
+    found = listing(session.home, limit)
     return session.show(found, lambda screen, result: timeline.listing(screen, result, detailed=detailed))

@@ -23,7 +23,7 @@ def command(session: Session, remove: bool) -> int:
     """
     from sysvenv import hook, venv
 
-    root = session.settings.home.venv
+    root = session.home.venv
     site = venv.site_packages(root)
     if remove:
         hook.remove(root, site)

@@ -20,5 +20,5 @@ def command(session: Session) -> int:
     """
     from sysvenv.snapshots import list_snapshots
 
-    found = list_snapshots(session.settings.home)
+    found = list_snapshots(session.home)
     return session.show({"snapshots": found}, lambda screen, _: labels.table(screen, found))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -19,6 +20,7 @@ from sysvenv.render.screen import Screen
 
 if TYPE_CHECKING:
     from store.lock import Holder
+    from sysvenv.home import Home
     from sysvenv.operations.session import Context
 
 Result = TypeVar("Result")
@@ -36,6 +38,14 @@ class Session(NamedTuple):
     json: bool
     wait: bool
     yes: bool
+
+    @property
+    def home(self) -> Home:
+        """The home, which must be there. For what needs no lock and so has no other look at it."""
+        home = self.settings.home
+        if not os.path.isdir(home.history):
+            raise SysvenvError(f"There is no environment at {home.root} yet.", "Run: sysvenv init")
+        return home
 
     @property
     def context(self) -> Context:
