@@ -32,14 +32,23 @@ except ImportError:
 print(sys.version_info[0], sys.version_info[1], pip, getattr(sys, "_base_executable", None) or sys.executable)
 """
 
-# Run by the base interpreter. setup_scripts is the documented place to change what activate is told.
-_MAKE = """
+# Run by the base interpreter. setup_scripts is the documented place to change what activate is told. _setup_pip
+# is private: it saves half the time by not compiling what would name the wrong path, and if a later Python does
+# not call it, venv installs pip its own way. So does ensurepip without a _run_pip.
+_MAKE = '''
 import os, subprocess, sys, venv
 for name in list(os.environ):
     if name.startswith(("PYTHON", "PIP_", "VIRTUAL_ENV", "__PYVENV")):
         del os.environ[name]
 root, place = sys.argv[1:]
+pip = """import ensurepip
+run = getattr(ensurepip, "_run_pip", None)
+if run:
+    ensurepip._run_pip = lambda args, *more: run([*args, "--no-compile"], *more)
+ensurepip.bootstrap(upgrade=True, default_pip=True)"""
 class Builder(venv.EnvBuilder):
+    def _setup_pip(self, context):
+        subprocess.check_output([context.env_exe, "-I", "-c", pip], stderr=subprocess.STDOUT)
     def setup_scripts(self, context):
         name = os.path.basename(place)
         context.prompt = context.prompt.replace(context.env_name, name)
@@ -52,7 +61,7 @@ except subprocess.CalledProcessError as error:
     sys.exit((error.output or b"").decode(errors="replace") or str(error))
 except (OSError, ValueError) as error:
     sys.exit(str(error))
-"""
+'''
 
 # What pip (distlib) and uv write: `#!PYTHON`, or where that has blanks or is too long for the kernel, through
 # sh.
@@ -99,9 +108,7 @@ def build(root: str, place: str, base: str) -> None:
     if os.path.lexists(root):
         raise SysvenvError(f"{root} is there already", "it is left alone")
     if os.pathsep in place:
-        raise SysvenvError(
-            f"{place} holds a {os.pathsep}, which separates directories of PATH", "use another"
-        )
+        raise SysvenvError(f"{place} holds a {os.pathsep}, which separates directories of PATH", "use another")
     chosen = probe(base)
     try:
         _make(chosen, root, place)
@@ -184,7 +191,7 @@ def _make(base: Base, root: str, place: str) -> None:
             f"`apt install python{version}-venv` (Debian, Ubuntu), or install virtualenv or uv",
         )
     done = _run(command)
-    if done.returncode or not os.path.exists(root + "/bin/python"):
+    if done.returncode or not os.path.exists(root + "/bin/pip"):
         maker = os.path.basename(command[0])
         raise SysvenvError(f"{maker} could not make an environment: {_last_line(done)}")
 
@@ -221,8 +228,14 @@ def _relocated_script(path: bytes, old: bytes, new: bytes) -> bytes | None:
         return None
     import shlex
 
-    quoted_old, quoted_new = (shlex.quote(os.fsdecode(directory)).encode() for directory in (old, new))
-    return text.replace(quoted_old, quoted_new) if quoted_old != old else text.replace(old, new)
+    # Of activate scripts (virtualenv's, uv's) each path is quoted whole, or bare where no shell needs it.
+    quoted = shlex.quote(os.fsdecode(new)).encode("utf-8", "surrogateescape")
+    quoted_old = shlex.quote(os.fsdecode(old)).encode("utf-8", "surrogateescape")
+    if quoted_old != old:
+        text = text.replace(quoted_old, quoted)
+    else:
+        text = re.sub(rb"(?<=[ =])" + re.escape(old) + rb"(?=[\s;])", lambda bare: quoted, text)
+    return text.replace(old, new)
 
 
 def _shebang(python: bytes) -> bytes:
