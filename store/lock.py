@@ -28,7 +28,11 @@ class Holder(NamedTuple):
 
 
 class Lock:
-    """An exclusive lock, for a ``with`` block. ``fd`` may be given when the open file is inherited."""
+    """An exclusive lock, for a ``with`` block.
+
+    ``fd`` may be given when the open file is inherited; without ``sign`` the file, which is somebody else's, is left
+    as it is.
+    """
 
     def __init__(
         self,
@@ -38,12 +42,14 @@ class Lock:
         wait: bool = True,
         on_wait: Callable[[Holder | None], None] | None = None,
         fd: int | None = None,
+        sign: bool = True,
     ) -> None:
         self.path = path
         self.command = command
         self.wait = wait
         self.on_wait = on_wait
         self.fd = -1 if fd is None else fd
+        self.sign = sign
         self._inherited = fd is not None
 
     def __enter__(self) -> Lock:
@@ -61,7 +67,7 @@ class Lock:
             self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         told = False
         while not self._try():
-            holder = read_holder(self.path)
+            holder = read_holder(self.path) if self.sign else None
             if not self.wait:
                 self._close()
                 raise busy(holder)
@@ -69,7 +75,8 @@ class Lock:
                 self.on_wait(holder)
             told = True
             time.sleep(POLL)
-        self._sign()
+        if self.sign:
+            self._sign()
 
     def release(self) -> None:
         """Let go. An inherited file stays open: whoever else has it keeps the lock until they end."""

@@ -59,9 +59,19 @@ class Recording:
             drift = session.rescan(unfinished=status != history.DONE)
             ended = self.operation._replace(status=status, exit_code=outcome.shell_code, origins=_origins(report))
             operation = keep.keep(session, ended, drift)
+            rolled_back = operation is not None and self._roll_back(status)
         finally:
             session.leave()
-        return Recorded(operation, self.external, notes=tuple(session.notes))
+        return Recorded(operation, self.external, rolled_back, tuple(session.notes))
+
+    def _roll_back(self, status: str) -> bool:
+        """Take a failed or interrupted pip back at once, if the configuration says so."""
+        if status == history.DONE or self.session.context.config.history.on_failure != "rollback":
+            return False
+        from sysvenv.operations import rewind
+
+        rewind.take_back(self.session)
+        return True
 
 
 def begin(context: Context, lock_fd: int | None, command: Command, environ: Mapping[str, str]) -> Recording:

@@ -20,6 +20,7 @@ from sysvenv.config import Config
 from sysvenv.errors import DamageFound, SysvenvError
 from sysvenv.history import History, Operation, Position
 from sysvenv.home import Home
+from sysvenv.operations import purge
 from sysvenv.venv import Interpreter
 
 UV_LOCK = b".lock"
@@ -51,6 +52,7 @@ class Session:
         self._lock = Lock(
             os.fsencode(context.home.lock), command, wait=context.wait, on_wait=context.on_wait, fd=lock_fd
         )
+        self._uv_lock: Lock | None = None
         self.store: Store
         self.position: Position
         self.name = ""
@@ -73,14 +75,26 @@ class Session:
             raise SysvenvError(f"There is no environment at {self.home.root} yet.", "Run: sysvenv init")
         self._lock.acquire()
         try:
+            self._hold_off_uv()
             self._open()
         except BaseException:
-            self._lock.release()
+            self.leave()
             raise
 
     def leave(self) -> None:
-        """Let go of the lock."""
+        """Let go of the locks. What was buried meanwhile is deleted behind our back."""
+        if self._uv_lock is not None:
+            self._uv_lock.release()
         self._lock.release()
+        purge.empty_trash(self.home)
+
+    def _hold_off_uv(self) -> None:
+        """uv takes this lock while it changes a venv, so we wait for it, and it for us."""
+        path = os.path.join(self.live, UV_LOCK)
+        if os.path.isfile(path) and not os.path.islink(path):
+            context = self.context
+            self._uv_lock = Lock(path, "", wait=context.wait, on_wait=context.on_wait, sign=False)
+            self._uv_lock.acquire()
 
     def _open(self) -> None:
         text_only = self.context.config.store.guard == "text"
