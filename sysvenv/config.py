@@ -1,6 +1,6 @@
 """The settings file: what it may say, and how one value of it is changed without touching the rest."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: NamedTuple compiles string annotations, 0.15 ms a field.
 
 import os
 from typing import Any, NamedTuple
@@ -80,9 +80,7 @@ _RULES = (
         least=1,
     ),
     _Rule(
-        Key(
-            "store.guard", "all or text", "all", "files of which a second copy guards against edits in place"
-        ),
+        Key("store.guard", "all or text", "all", "files of which a second copy guards against edits in place"),
         choices=("all", "text"),
     ),
     _Rule(
@@ -159,9 +157,7 @@ def _rule(name: str) -> _Rule:
     for rule in _RULES:
         if rule.key.name == name:
             return rule
-    raise UsageError(
-        f"no setting is called {name}", _meant(name).lstrip("; ") or "`sysvenv config` lists them"
-    )
+    raise UsageError(f"no setting is called {name}", _meant(name).lstrip("; ") or "`sysvenv config` lists them")
 
 
 def _meant(name: str) -> str:
@@ -258,9 +254,7 @@ def _edited(text: str, name: str, value: str) -> str:
     for number, line in enumerate(lines):
         if line.lstrip().startswith("["):
             current = section if header.match(line.rstrip("\r\n")) else line
-        found = (
-            (in_section if current == section else dotted).match(line) if current in (None, section) else None
-        )
+        found = (in_section if current == section else dotted).match(line) if current in (None, section) else None
         if found:
             lines[number] = found[1] + value + found[3]
             return "".join(lines)

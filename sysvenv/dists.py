@@ -7,7 +7,7 @@ and no claim ever leads out of the tree. The formats: PyPA "Recording installed 
 (direct_url), setuptools' egg formats.
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations`: NamedTuple compiles string annotations, 0.15 ms a field.
 
 import os
 import re
@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 from sysvenv.metadata import printable, read_direct_url, read_headers, read_installer, read_regular
 from sysvenv.records import claims
-from sysvenv.redact import redact_json
 
 __all__ = [
     "Change",
@@ -271,6 +270,8 @@ def _develop_install(path: bytes, location: bytes, named: str) -> Distribution:
 
     Told as the editable install it is, in the words of PEP 610, as pip does.
     """
+    from sysvenv.redact import redact_json
+
     project = read_regular(path, 1 << 14).split(b"\n")[0].strip()
     headers: Mapping[str, list[str]] = {}
     if project.startswith(b"/") and b"\0" not in project:

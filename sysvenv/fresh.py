@@ -113,8 +113,10 @@ def build(root: str, place: str, base: str) -> None:
     try:
         _make(chosen, root, place)
         relocate(root, place)
-    except BaseException:
+    except BaseException as error:
         _remove(root)
+        if isinstance(error, OSError):
+            raise SysvenvError(f"cannot make {root}: {error.strerror or error}") from error
         raise
 
 

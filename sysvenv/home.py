@@ -1,14 +1,12 @@
 """Where everything of one user lies: the home directory of sysvenv and the paths in it."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: NamedTuple compiles string annotations, 0.15 ms a field.
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from sysvenv.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class Home(NamedTuple):
@@ -53,12 +51,12 @@ class Home(NamedTuple):
         return self.root + "/lock"
 
     @classmethod
-    def at(cls, path: str) -> Home:
+    def at(cls, path: str) -> "Home":
         """The home at `path`, made absolute without following symlinks. Touches no file."""
         return cls(os.path.abspath(path))
 
     @classmethod
-    def default(cls, environ: Mapping[str, str]) -> Home:
+    def default(cls, environ: Mapping[str, str]) -> "Home":
         """The home `SYSVENV_HOME` names, else `~/.local/python-packages`.
 
         Raises UsageError for a relative SYSVENV_HOME (it would mean another home in each directory), and

@@ -9,8 +9,6 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from sysvenv.redact import redact_json
-
 # Bytes: a larger file is none of these. (The largest RECORD we met has 4 MB.)
 LARGEST = 1 << 28
 
@@ -75,6 +73,8 @@ def read_installer(info: bytes) -> str:
 def read_direct_url(info: bytes) -> dict[str, Any] | None:
     """direct_url.json (PEP 610) of the dist-info `info`, without secrets; None if it is damaged."""
     import json
+
+    from sysvenv.redact import redact_json  # its patterns take 2 ms to compile, and few distributions need them
 
     try:
         value = redact_json(json.loads(read_regular(info + b"/direct_url.json", _MOST_READ)))

@@ -4,7 +4,7 @@ A swap of trees does not reach into programs that run: who imported from the old
 are told by name; nothing is ever done to them.
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations`: NamedTuple compiles string annotations, 0.15 ms a field.
 
 import os
 from collections.abc import Collection, Sequence

@@ -15,7 +15,7 @@ from sysvenv.metadata import read_regular
 
 # Where a row of RECORD is not plainly a path below site-packages. "\n" stands for its start or end.
 _ODD_STARTS = (b"\n.", b"\n/", b"\n\n")
-_ODD_PARTS = (b"/.", b"//", b"\r", b"\0")
+_ODD_PARTS = (b"/.", b"//", b"/\n", b"\r", b"\0")
 
 
 def claims(root: str, location: bytes) -> set[bytes]:

@@ -1,6 +1,6 @@
 """Facts about the tree of a virtual environment, told from its files: nothing here starts Python."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: NamedTuple compiles string annotations, 0.15 ms a field.
 
 import os
 import re
@@ -156,9 +156,7 @@ def _site(root: str, settings: dict[str, str]) -> str:
     fitting = [name for name in libraries if name.rstrip("t").endswith(("python" + minor, "pypy" + minor))]
     family = "pypy" if settings.get("implementation", "").lower() == "pypy" else "python"
     if not (fitting or libraries or minor):
-        raise SysvenvError(
-            f"cannot tell the Python of the environment at {root}", "`sysvenv clean` makes a new one"
-        )
+        raise SysvenvError(f"cannot tell the Python of the environment at {root}", "`sysvenv clean` makes a new one")
     library = (fitting or libraries or [family + minor])[0]
     return f"lib/{library}/site-packages"
 
