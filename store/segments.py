@@ -36,6 +36,8 @@ def decode(content: bytes) -> dict[bytes, Entry]:
             path, entry = rest, _file(what, int(size))
         elif kind == b"l":
             cut = int(size)
+            if not 0 <= cut <= len(rest):
+                raise ValueError(f"a link target of {cut} bytes")
             path, entry = rest[cut:], Entry(LINK, mtime=int(what), target=rest[:cut])
         elif kind == b"d":
             path, entry = rest, Entry(DIRECTORY, mode=int(what, 8))
@@ -49,9 +51,9 @@ def decode(content: bytes) -> dict[bytes, Entry]:
 
 def _file(name: bytes, size: int) -> Entry:
     parts = name.decode("ascii").split(".")
-    if len(parts[0]) != 32 or not parts[0].isalnum():
+    if len(parts) not in (3, 4) or len(parts[0]) != 32 or not parts[0].isalnum():
         raise ValueError(f"not an object name: {name!r}")
-    twin = int(parts[3]) if len(parts) > 3 else 0
+    twin = int(parts[3]) if len(parts) == 4 else 0
     return Entry(FILE, mode=int(parts[1], 8), mtime=int(parts[2]), size=size, digest=parts[0], twin=twin)
 
 
