@@ -60,6 +60,14 @@ def one(homes: Callable[[str], Managed]) -> Iterator[Managed]:
 
 
 @pytest.fixture(scope="session")
+def other(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The interpreter of a venv that is none of ours, with pip."""
+    place = tmp_path_factory.mktemp("other") / "venv"
+    subprocess.run([sys.executable, "-I", "-m", "venv", place], check=True)
+    return str(place / "bin/python")
+
+
+@pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> str:
     return build_wheel(tmp_path_factory.mktemp("wheels"), "demo-pkg", "1.0", {"demo_pkg.py": "value = 1\n"})
 
@@ -194,10 +202,8 @@ def test_each_spelling_of_pip_is_recorded_once(managed: Managed) -> None:
     assert lock_is_free(managed)
 
 
-def test_pip_of_another_interpreter_with_python_ours_is_recorded(managed: Managed, tmp_path: Path, demo: str) -> None:
+def test_pip_of_another_interpreter_with_python_ours_is_recorded(managed: Managed, other: str, demo: str) -> None:
     """`pip --python OURS` changes our venv, so it is recorded; with --python OTHER ours stays silent."""
-    subprocess.run([managed.python, "-I", "-m", "venv", tmp_path / "other"], check=True)
-    other = str(tmp_path / "other/bin/python")
     done = managed.run(other, "-m", "pip", "--python", managed.python, "install", demo)
     steps = managed.steps()
     assert [step["step"] for step in steps] == ALL, done
@@ -212,7 +218,7 @@ def test_pip_of_another_interpreter_with_python_ours_is_recorded(managed: Manage
     assert managed.names() == []
 
 
-def test_what_changes_nothing_is_left_alone(managed: Managed, demo: str, tmp_path: Path) -> None:
+def test_what_changes_nothing_is_left_alone(one: Managed, demo: str, tmp_path: Path) -> None:
     """list, freeze, download, wheel, config, cache, debug, help; and SYSVENV=0."""
     for arguments in (
         ["list"],
@@ -227,11 +233,11 @@ def test_what_changes_nothing_is_left_alone(managed: Managed, demo: str, tmp_pat
         ["check"],
         [],
     ):
-        done = managed.run("pip", *arguments)
-        assert (done.returncode, managed.names()) == (0, []), (arguments, done)
-    assert managed.run("pip", "uninstall", "-y", "no-such", SYSVENV="0").returncode == 0
-    assert managed.run("python", "-c", "print('pip install')").stderr == ""
-    assert managed.names() == []
+        done = one.run("pip", *arguments)
+        assert (done.returncode, one.names()) == (0, []), (arguments, done)
+    assert one.run("pip", "uninstall", "-y", "no-such", SYSVENV="0").returncode == 0
+    assert one.run("python", "-c", "print('pip install')").stderr == ""
+    assert one.names() == []
 
 
 def test_a_nested_pip_is_not_recorded_and_keeps_off_the_report(managed: Managed, demo: str) -> None:
