@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import struct
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO, NamedTuple
 
@@ -44,7 +45,7 @@ class Pristine:
     def __init__(self, root: bytes) -> None:
         self.root = root
         self._reflinks: bool | None = None
-        self._members: dict[str, Member] | None = None
+        self._members: dict[str, list[Member]] | None = None
 
     def archive_path(self, segment: str) -> bytes:
         """Where the archive written for ``segment`` lies."""
@@ -57,8 +58,9 @@ class Pristine:
     def keep(self, segment: str, files: Iterable[tuple[Entry, bytes]], *, text_only: bool) -> list[bytes]:
         """Copy the files ``(entry, path to read)`` for ``segment``; returns the paths still to be made durable."""
         wanted = {entry.digest: path for entry, path in files}
-        copied = [self.copy_path(name) for name in sorted(wanted) if self._reflink(name, wanted[name])]
-        rest = {name: path for name, path in wanted.items() if self.copy_path(name) not in copied}
+        shared = {name for name in sorted(wanted) if self._reflink(name, wanted[name])}
+        copied = [self.copy_path(name) for name in sorted(shared)]
+        rest = {name: path for name, path in wanted.items() if name not in shared}
         archive = self.archive_path(segment)
         if rest and not os.path.exists(archive) and self._write_archive(archive, rest, text_only):
             copied.append(archive)
@@ -107,15 +109,15 @@ class Pristine:
             self._members = {}
             for archive in self.archives():
                 try:
-                    self._members.update(self.members(archive))
+                    for name, member in self.members(archive).items():
+                        self._members.setdefault(name, []).append(member)
                 except Damaged:
                     continue  # verify reports it; another archive may still hold the content
-        member = self._members.get(content)
-        if member is not None:
+        for member in self._members.get(content, ()):
             try:
                 yield self.extract(member)
             except Damaged:
-                return
+                continue
 
     def _reflink(self, content: str, source: bytes) -> bool:
         if self._reflinks is False:
@@ -124,15 +126,15 @@ class Pristine:
         if os.path.exists(place):
             return True
         os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
-        temporary = place + b".tmp"
+        temporary = b"%s.%d.%d.tmp" % (place, os.getpid(), threading.get_ident())  # two threads may want one content
         with open(source, "rb") as original:
             fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             try:
-                self._reflinks = disk.reflink(original.fileno(), fd)
-                matches = self._reflinks and digest.of_open_file(fd)[0] == content
+                works = self._reflinks = disk.reflink(original.fileno(), fd)
+                matches = works and digest.of_open_file(fd)[0] == content
             finally:
                 os.close(fd)
-        if not self._reflinks:
+        if not works:
             disk.discard(temporary)
             return False
         if not matches:
@@ -190,8 +192,10 @@ def _read_table(file: BinaryIO) -> bytes:
     """The table at the end of an archive. Raises ValueError when it is not one, or not what its digest says."""
     if file.read(len(MAGIC)) != MAGIC:
         raise ValueError("not a pristine archive of version 1")
-    file.seek(-_FOOTER.size, os.SEEK_END)
+    end = file.seek(-_FOOTER.size, os.SEEK_END)
     start, length, name = _FOOTER.unpack(file.read(_FOOTER.size))
+    if start + length != end:
+        raise ValueError("its table does not end where its footer begins")
     file.seek(start)
     table = file.read(length)
     if digest.of_bytes(table) != name.hex():
