@@ -77,6 +77,14 @@ class Objects:
         except FileNotFoundError:
             return -1
 
+    def content(self, entry: Entry) -> bytes | None:
+        """The object's bytes if they are what its name says, whatever became of its mode and mtime; else None."""
+        try:
+            found = disk.read(self.path(entry))
+        except FileNotFoundError:
+            return None
+        return found if digest.of_bytes(found) == entry.digest else None
+
     def link_in(self, source: bytes, entry: Entry) -> Entry:
         """Make the file ``source``, observed as ``entry``, an object; returns the entry with its twin number.
 

@@ -33,14 +33,17 @@ class Store:
         self.lock = root + b"/lock"
 
     def heal(self, entry: Entry) -> bool:
-        """Make sure the object of ``entry`` is intact, rebuilding it from its pristine copy if need be.
+        """Make sure the object of ``entry`` is intact, rebuilding it if need be: from its own content, which chmod and
+        touch leave as it was, or from its pristine copy.
 
         Returns whether anything had to be done. The inode found in its place is kept under its own name: it is
         somebody's edit. Raises Damaged where no intact copy exists.
         """
         if not entry.has_object or self.objects.intact(entry):
             return False
-        content = self.pristine.read(entry.digest)
+        content = self.objects.content(entry)
+        if content is None:
+            content = self.pristine.read(entry.digest)
         if content is None:
             raise Damaged(
                 f"Object {entry.object_name} was changed in place and no pristine copy of it is kept.",
