@@ -80,9 +80,9 @@ def without_conflicts(nodes: Iterable[tuple[bytes, File | Link | Dir]]) -> Spec:
     for path, node in nodes:
         above = [spec.get(parent) for parent in parents(path)]
         below = any(other.startswith(path + b"/") for other in spec)
-        if path not in spec and all(node is None or isinstance(node, Dir) for node in above):
-            if isinstance(node, Dir) or not below:
-                spec[path] = node
+        room = path not in spec and all(each is None or isinstance(each, Dir) for each in above)
+        if room and (isinstance(node, Dir) or not below):
+            spec[path] = node
     full = {parent for path in spec for parent in parents(path)}
     return {path: node for path, node in spec.items() if node != Dir() or path not in full}
 
@@ -106,7 +106,7 @@ def tree_of(spec: Spec) -> dict[bytes, Entry]:
 def seen_as(spec: Spec) -> Fingerprint:
     """The fingerprint a tree of this specimen has."""
     found: Fingerprint = {}
-    for path, node in spec.items():
+    for path in spec:
         found.update((parent, ("directory", PLAIN_DIRECTORY)) for parent in parents(path) if parent not in found)
     for path, node in spec.items():
         if isinstance(node, File):
@@ -120,8 +120,9 @@ def seen_as(spec: Spec) -> Fingerprint:
 
 def plant(root: bytes, spec: Spec) -> None:
     """Make the tree with ordinary system calls."""
-    for path in sorted({parent for path in spec for parent in parents(path)} | {p for p in spec if spec[p] == Dir()}):
-        make_directory(os.path.join(root, path))
+    make_directory(root)
+    for directory in sorted({parent for path in spec for parent in parents(path)}):
+        make_directory(os.path.join(root, directory))
     for path, node in sorted(spec.items()):
         place = os.path.join(root, path)
         if isinstance(node, Link):
