@@ -18,7 +18,8 @@ def command(session: Session) -> int:
       sysvenv list-snapshots
       sysvenv list-snapshots --json
     """
-    from sysvenv.snapshots import list_snapshots
+    from sysvenv import history, snapshots
 
-    found = list_snapshots(session.home)
+    head = history.read_head(session.home)
+    found = snapshots.list_snapshots(session.home, head.manifest if head else "")
     return session.show({"snapshots": found}, lambda screen, _: labels.table(screen, found))

@@ -8,8 +8,8 @@ from sysvenv.render import packages, words
 from sysvenv.render.screen import Screen, Span
 
 _MOST = 20
-_DONE = {"undo": "Undone", "redo": "Redone", "restore": "Restored", "clean": "Cleaned"}
-_PLANNED = {"undo": "Would undo", "redo": "Would redo", "restore": "Would restore", "clean": "Would clean"}
+_DONE = {"undo": "Undone", "redo": "Redone", "restore": "Restored", "clean": "Replaced by"}
+_PLANNED = {"undo": "Would undo", "redo": "Would redo", "restore": "Would restore", "clean": "Would be replaced by"}
 
 
 def rewound(screen: Screen, result: Rewound) -> None:
@@ -49,7 +49,9 @@ def _where(screen: Screen, result: Rewound) -> None:
         lead = f"That leads to {where}" if result.steps else "That would be an operation of its own"
     else:
         lead = f"At {where} in {words.duration(result.seconds)}"
-    screen.paragraph(f"{lead}: {words.files(result.files)}.")
+    # A plan cannot count the files of what nobody recorded yet.
+    counts = "" if result.dry_run and not any(result.files) else f": {words.files(result.files)}"
+    screen.paragraph(f"{lead}{counts}.")
 
 
 def _unchanged(screen: Screen, result: Rewound) -> None:

@@ -58,7 +58,7 @@ def _unrecorded(screen: Screen, result: Status) -> None:
         text = f"changes made without pip: {words.files(result.changed_files)}"
         _fact(screen, "Unrecorded", text, "yellow")
         packages.show(screen, result.changed, _MOST)
-        screen.line("  The next operation records them; sysvenv undo takes them back.")
+        screen.line("  sysvenv diff live shows them, sysvenv undo takes them back.")
     elif result.unrecorded == "maybe":
         _fact(screen, "Unrecorded", "perhaps, a directory has changed: sysvenv status --check", "yellow")
     else:
