@@ -41,7 +41,7 @@ class Context(NamedTuple):
 
 
 class Session:
-    """The environment under its lock. Use as a ``with`` block; entering recovers from interrupted work."""
+    """The environment under its lock, from ``enter`` to ``leave`` or the end of a ``with`` block."""
 
     def __init__(self, context: Context, command: str, lock_fd: int | None = None) -> None:
         self.context = context
@@ -61,7 +61,6 @@ class Session:
         self._manifests: dict[str, Manifest] = {}
 
     def __enter__(self) -> Session:
-        self.enter()
         return self
 
     def __exit__(

@@ -80,6 +80,7 @@ def _make_home(context: Context) -> None:
 def _first_operation(context: Context) -> None:
     """Record the state everything begins with."""
     session = Session(context, "sysvenv init")
+    session.enter()
     with session:
         operation = session.history.pending()
         if operation is None:
