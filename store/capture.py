@@ -58,7 +58,7 @@ def observe(store: Store, root: bytes, index: Index, drift: Drift, stated: Tree)
             relinked[path] = new
     for path, mode in drift.stated.items():
         old = stated.get(path)
-        new = None if mode is None else Entry(DIRECTORY, mode=mode)
+        new = changes.get(path) if mode is None else Entry(DIRECTORY, mode=mode)  # a file may stand there now
         if new != old:
             changes[path] = new
             if old is not None:

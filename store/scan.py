@@ -59,15 +59,19 @@ class _Survey:
         self.data = dict(index.data)
 
     def run(self, touched: Iterable[bytes], moved: Iterable[bytes]) -> Drift:
-        waiting = sorted(moved)
+        waiting = sorted(moved, reverse=True)  # parents before what is in them
         known = self._known_below(set(waiting))
         while waiting:
             directory = waiting.pop()
             found = self._lstat(directory)
-            if found is None or not stat.S_ISDIR(found.st_mode):
-                self._gone(directory, known.get(directory, {}))
-            else:
+            if found is not None and stat.S_ISDIR(found.st_mode):
                 waiting += self._scan(directory, found, known.get(directory, {}))
+                continue
+            self._gone(directory, known.get(directory, {}))
+            if found is not None:
+                below = directory + b"/" if directory else b""
+                self._all_gone(below)
+                waiting = [path for path in waiting if not path.startswith(below)]
         for path in touched:
             if path not in self.changed:
                 self._compare(path, self._lstat(path))
@@ -100,6 +104,14 @@ class _Survey:
         self.directories.pop(directory, None)
         self.stated[directory] = None
         self._missing(expected)
+
+    def _all_gone(self, below: bytes) -> None:
+        """Where a directory was, a link may lead to one that looks the same: nothing in there is the tree's."""
+        for directory in [path for path in self.directories if path.startswith(below)]:
+            self._gone(directory, {})
+        for block in self.index.blocks.values():
+            self.changed.update((path, None) for path in block.paths if path.startswith(below))
+        self.data = {path: ino for path, ino in self.data.items() if not path.startswith(below)}
 
     def _missing(self, expected: Iterable[bytes]) -> None:
         for path in expected:
