@@ -23,7 +23,12 @@ def touched(root: bytes, blocks: Sequence[Block]) -> list[bytes]:
         return _disagreeing(root + b"/", blocks)
     mine, theirs = _halves(blocks, rows)
     reader, writer = os.pipe()
-    child = os.fork()
+    try:
+        child = os.fork()
+    except OSError:  # no more processes, or no memory for one: it takes longer alone
+        os.close(reader)
+        os.close(writer)
+        return _disagreeing(root + b"/", blocks)
     if not child:
         _answer(root, theirs, writer)
     os.close(writer)
