@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import tempfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from store import digest, objects
 from store import store as stores
 from store.manifests import Manifest, Part
+from store.scan import DATA, OURS, TRACKED
 from store.store import Store
 from store.tree import DIRECTORY, FILE, LINK, PLAIN_DIRECTORY, Entry, parents
 
@@ -158,6 +160,51 @@ def edit_in_place(place: bytes, more: bytes = b"# edited\n") -> None:
         stream.write(more)
 
 
+def mutate(root: bytes, one: Spec, other: Spec) -> None:
+    """Turn a tree of ``one`` on disk into ``other`` as a user's programs would: removing and replacing."""
+    _clear(root, one, other)
+    plant(root, {path: node for path, node in other.items() if one.get(path) != node})
+
+
+def in_place(root: bytes, one: Spec, other: Spec) -> None:
+    """The same, but a file that stays a file is written through, which reaches every other name of its inode."""
+    rewritten = {}
+    for path, node in other.items():
+        if isinstance(node, File) and isinstance(one.get(path), File) and one[path] != node:
+            place = os.path.join(root, path)
+            with open(place, "r+b") as stream:
+                stream.truncate()
+                stream.write(node.content)
+            os.chmod(place, node.mode)
+            os.utime(place, ns=(node.mtime, node.mtime))
+            rewritten[path] = node
+    mutate(root, {**one, **rewritten}, other)
+
+
+def _clear(root: bytes, one: Spec, other: Spec) -> None:
+    needed = {parent for path in other for parent in parents(path)} | {
+        p for p, n in other.items() if isinstance(n, Dir)
+    }
+    for path, node in one.items():
+        if not isinstance(node, Dir) and other.get(path) != node:
+            os.unlink(os.path.join(root, path))
+    standing = {parent for path in one for parent in parents(path)} | {p for p, n in one.items() if isinstance(n, Dir)}
+    for path in sorted(standing, key=len, reverse=True):
+        place = os.path.join(root, path)
+        if path not in needed:
+            os.rmdir(place)
+        elif not isinstance(other.get(path), Dir):
+            os.chmod(place, PLAIN_DIRECTORY)
+
+
+def plain_sort(path: bytes, mode: int) -> str:
+    """Which kind a path is, for tests: the user's files say so in their names, other files but special ones are tracked."""
+    if path in (b".sysvenv", b".lock", b"ours.py"):
+        return OURS
+    special = not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode))
+    return DATA if special or path.endswith(b".data") or path.startswith(b"mine") else TRACKED
+
+
 class Kept(NamedTuple):
     """A state in the store."""
 
@@ -178,7 +225,12 @@ class World:
 
     def keep(self, spec: Spec, *, guarded: bool = True) -> Kept:
         """Make a specimen a state of the store: objects, segments (three, by path), pristine copies, manifest."""
-        tree = {path: self._entry(path, node, spec) for path, node in sorted(spec.items())}
+        return self.keep_tree(
+            {path: self._entry(path, node, spec) for path, node in sorted(spec.items())}, guarded=guarded
+        )
+
+    def keep_tree(self, tree: dict[bytes, Entry], *, guarded: bool = True) -> Kept:
+        """The same of entries whose objects are in the store."""
         parts: dict[str, dict[bytes, Entry]] = {}
         for path, entry in tree.items():
             owner = "." if entry.kind == DIRECTORY else str(zlib.crc32(path.split(b"/")[0]) % 3)

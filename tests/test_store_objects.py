@@ -19,7 +19,10 @@ def world():
         yield made
 
 
-def make(world, file=File(), name=b"file"):
+PLAIN = File()
+
+
+def make(world, file=PLAIN, name=b"file"):
     """A file beside the store, with its entry."""
     place = world.root + b"/" + name
     write(place, file)
@@ -234,7 +237,7 @@ def test_only_regular_files_are_read(world):
 @pytest.mark.parametrize("size", [0, 1, digest.CHUNK - 1, digest.CHUNK, digest.CHUNK + 1, 2 * digest.CHUNK])
 def test_the_digest_of_a_file_is_that_of_its_bytes(world, size):
     """Files are read in pieces; the pieces make no difference."""
-    place, entry = make(world, File(b"x" * size))
+    _, entry = make(world, File(b"x" * size))
     assert (entry.digest, entry.size) == (digest.of_bytes(b"x" * size), size)
 
 

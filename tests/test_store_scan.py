@@ -1,0 +1,399 @@
+"""Audit, survey and capture: whatever becomes of a checkout is seen, and becomes a state of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+
+import pytest
+from fingerprint import fingerprint
+from hypothesis import given
+from hypothesis import strategies as st
+from specimens import (
+    DAY,
+    Dir,
+    File,
+    Link,
+    edit_in_place,
+    in_place,
+    mutate,
+    on_disk,
+    plain_sort,
+    seen_as,
+    specs,
+    worlds,
+    write,
+)
+
+from store import audit, capture, layout, objects, tree
+from store.errors import Changed
+from store.index import ANY
+from store.scan import DATA, TRACKED, survey
+
+
+@pytest.fixture
+def world():
+    with worlds() as made:
+        yield made
+
+
+SMALL = {
+    b"bin/tool": File(b"#!/bin/sh\n", 0o755),
+    b"lib/pkg/m.py": File(b"x = 1\n"),
+    b"lib/pkg/n.py": File(b"y = 1\n"),
+    b"lib/pkg/empty.py": File(b""),
+    b"lib/pkg/deep/o.py": File(b"z = 1\n"),
+    b"lib64": Link(b"lib"),
+    b"share/private": Dir(0o700),
+}
+
+
+def look(world, checkout, sort=plain_sort):
+    """How a checkout differs from its index."""
+    touched = audit.touched(checkout.path, list(checkout.expected.blocks.values()))
+    return survey(checkout.path, checkout.expected, touched, audit.moved(checkout.path, checkout.expected), sort)
+
+
+def take(world, checkout, kept, drift):
+    """Capture a drift: the tree of the new state."""
+    stated = {path: entry for path, entry in kept.tree.items() if entry.kind == tree.DIRECTORY}
+    observed = capture.observe(world.store, checkout.path, checkout.expected, drift, stated)
+    return observed, tree.apply(kept.tree, capture.link_in(world.store, checkout.path, observed))
+
+
+@on_disk
+@given(specs(), specs(), st.booleans())
+def test_every_change_is_captured_and_the_old_state_stays(one, other, through):
+    """Whatever a program does to a checkout, by replacing files or writing through them: the state it leaves can be
+    laid out exactly, and so can the state before."""
+    with worlds() as world:
+        old = world.keep(one)
+        checkout = layout.lay_out(world.store, old.name, old.manifest)
+        (in_place if through else mutate)(checkout.path, one, other)
+        observed, after = take(world, checkout, old, look(world, checkout))
+        assert set(observed.changes) == {*seen_changes(one, other)}
+        new = world.keep_tree(after)
+        again = layout.lay_out(world.store, new.name, new.manifest)
+        assert fingerprint(again.path) == seen_as(other) == fingerprint(checkout.path)
+        before = layout.lay_out(world.store, old.name, old.manifest)
+        assert fingerprint(before.path) == seen_as(one)
+
+
+def seen_changes(one, other):
+    """The paths at which a scan must find something: entries that differ."""
+    return {path for path in one.keys() | other.keys() if one.get(path) != other.get(path)}
+
+
+@on_disk
+@given(specs())
+def test_an_untouched_checkout_has_no_drift(spec):
+    """What was laid out and left alone agrees with its index, file by file and directory by directory."""
+    with worlds() as world:
+        kept = world.keep(spec)
+        checkout = layout.lay_out(world.store, kept.name, kept.manifest)
+        assert audit.touched(checkout.path, list(checkout.expected.blocks.values())) == []
+        assert audit.moved(checkout.path, checkout.expected) == []
+        assert not look(world, checkout)
+
+
+def test_a_lost_index_is_made_anew(world):
+    """The index a perfect checkout would have finds every difference; directories are looked at once more."""
+    kept = world.keep(SMALL)
+    checkout = layout.lay_out(world.store, kept.name, kept.manifest)
+    rebuilt = layout.expected(world.store, kept.name, kept.manifest)
+    assert dict(rebuilt.rows()) == dict(checkout.expected.rows())
+    assert {p: mode for p, (mode, _) in rebuilt.directories.items()} == {
+        p: mode for p, (mode, _) in checkout.expected.directories.items()
+    }
+    checkout = checkout._replace(expected=rebuilt)
+    assert not look(world, checkout)
+    write(checkout.path + b"/lib/pkg/m.py", File(b"other\n"))
+    os.unlink(world.store.objects.path(kept.tree[b"lib/pkg/n.py"]))
+    gone = layout.expected(world.store, kept.name, kept.manifest)
+    assert set(look(world, checkout._replace(expected=gone)).changed) == {b"lib/pkg/m.py", b"lib/pkg/n.py"}
+
+
+def test_each_kind_of_change_is_seen(world):
+    """Added, removed, modified, chmod, touch, retargeted links, kinds that change, directories that come and go."""
+    kept = world.keep(SMALL)
+    checkout = layout.lay_out(world.store, kept.name, kept.manifest)
+    root = checkout.path
+    write(root + b"/lib/pkg/new.py", File(b"new\n"))
+    os.unlink(root + b"/lib/pkg/n.py")
+    edit_in_place(root + b"/lib/pkg/m.py")
+    os.chmod(root + b"/bin/tool", 0o700)
+    os.utime(root + b"/lib/pkg/empty.py", ns=(5, 5))
+    os.unlink(root + b"/lib64")
+    os.mkdir(root + b"/lib64")
+    shutil.rmtree(root + b"/lib/pkg/deep")
+    os.chmod(root + b"/share/private", 0o755)
+    os.chmod(root + b"/lib", 0o750)
+    drift = look(world, checkout)
+    assert {path: found is not None for path, found in drift.changed.items()} == {
+        b"lib/pkg/new.py": True,
+        b"lib/pkg/n.py": False,
+        b"lib/pkg/m.py": True,
+        b"bin/tool": True,
+        b"lib/pkg/empty.py": True,
+        b"lib64": False,
+        b"lib/pkg/deep/o.py": False,
+    }
+    stated = {path: mode for path, mode in drift.stated.items() if mode is not None}
+    assert stated == {b"lib": 0o750, b"lib64": 0o755, b"share/private": 0o755}
+    assert b"lib/pkg/deep" not in drift.directories
+    assert drift.directories[b"lib/pkg"] == (0o755, ANY)
+    assert drift.racy == {b"lib/pkg/m.py"}
+    observed, _ = take(world, checkout, kept, drift)
+    assert observed and set(observed.before) >= {b"bin/tool", b"share/private"}
+
+
+def test_a_directory_replaced_by_a_link_is_gone_with_all_it_held(world, tmp_path):
+    """`rm -r pkg; ln -s ~/src/pkg pkg`: what the link leads to is not the environment's, however alike it looks."""
+    kept = world.keep(SMALL)
+    checkout = layout.lay_out(world.store, kept.name, kept.manifest)
+    shutil.copytree(checkout.path + b"/lib/pkg", os.fsencode(tmp_path / "src"))
+    shutil.rmtree(checkout.path + b"/lib/pkg")
+    os.symlink(tmp_path / "src", checkout.path + b"/lib/pkg")
+    os.utime(checkout.path + b"/lib/pkg", ns=(DAY, DAY), follow_symlinks=False)
+    (tmp_path / "src" / "mine.data").touch()
+    drift = look(world, checkout)
+    below = {path: found for path, found in drift.changed.items() if path.startswith(b"lib/pkg/")}
+    assert below == dict.fromkeys(path for path in SMALL if path.startswith(b"lib/pkg/"))
+    assert drift.data == {}
+    assert not any(path.startswith(b"lib/pkg") for path in drift.directories)
+    _, after = take(world, checkout, kept, drift)
+    new = world.keep_tree(after)
+    again = layout.lay_out(world.store, new.name, new.manifest)
+    assert fingerprint(again.path) == fingerprint(checkout.path)
+    assert (tmp_path / "src" / "m.py").exists()
+
+
+def test_data_is_told_from_the_environment(world):
+    """The user's files are known by inode and never part of the state; what becomes data leaves the state."""
+    kept = world.keep(SMALL)
+    checkout = layout.lay_out(world.store, kept.name, kept.manifest)
+    root = checkout.path
+    os.mkdir(root + b"/mine")
+    for name in (b"/mine/a.data", b"/lib/pkg/b.data", b"/c.data"):
+        write(root + name, File(b"data"))
+    os.unlink(root + b"/lib/pkg/n.py")
+    os.mkfifo(root + b"/lib/pkg/n.py")
+    drift = look(world, checkout)
+    assert drift.data == {
+        name: os.lstat(root + b"/" + name).st_ino
+        for name in (b"mine/a.data", b"lib/pkg/b.data", b"c.data", b"lib/pkg/n.py")
+    }
+    assert drift.changed == {b"lib/pkg/n.py": None}
+    assert drift.stated[b"mine"] is None
+    known = checkout._replace(expected=checkout.expected._replace(data=drift.data, directories=drift.directories))
+    shutil.rmtree(root + b"/mine")
+    os.unlink(root + b"/c.data")
+    assert set(look(world, known).data) == {b"lib/pkg/b.data", b"lib/pkg/n.py"}
+
+
+def test_data_that_an_installer_claims_becomes_the_environment(world):
+    """A file that was the user's and is tracked now is captured, and carried along no more."""
+    kept = world.keep(SMALL)
+    checkout = layout.lay_out(world.store, kept.name, kept.manifest)
+    write(checkout.path + b"/lib/pkg/b.data", File(b"data"))
+    drift = look(world, checkout)
+    known = checkout._replace(expected=checkout.expected._replace(data=drift.data, directories=drift.directories))
+    drift = look(world, known, lambda path, mode: TRACKED)
+    assert set(drift.changed) == {b"lib/pkg/b.data"}
+    assert drift.data == {}
+
+
+def test_an_empty_directory_of_the_users_is_no_entry(world):
+    """Whether an empty directory is stated is the caller's word; one with data in it is the user's."""
+    kept = world.keep(SMALL)
+    checkout = layout.lay_out(world.store, kept.name, kept.manifest)
+    os.mkdir(checkout.path + b"/empty")
+    assert look(world, checkout).stated[b"empty"] == stat.S_IMODE(os.lstat(checkout.path + b"/empty").st_mode)
+    assert look(world, checkout, lambda path, mode: DATA).stated[b"empty"] is None
+
+
+def test_a_row_too_young_to_believe_is_looked_at_again(world):
+    """git's racy rule: what was written while we looked is read once more, and then found unchanged."""
+    kept = world.keep(SMALL)
+    checkout = layout.lay_out(world.store, kept.name, kept.manifest)
+    segments = {part.segment: world.store.segments.read(part.segment) for part in kept.manifest.parts}
+    racy = capture.new_blocks(checkout.path, segments, frozenset({b"lib/pkg/m.py"}))
+    doubtful = checkout._replace(expected=checkout.expected._replace(blocks=racy))
+    drift = look(world, doubtful)
+    assert set(drift.changed) == {b"lib/pkg/m.py"}
+    observed, after = take(world, doubtful, kept, drift)
+    assert not observed
+    assert after == kept.tree
+
+
+def test_a_replaced_file_that_looks_alike_is_linked_anew(world):
+    """`cp -p` over a file: the state is the same to a user, the inode is another; nothing is lost track of."""
+    kept = world.keep(SMALL)
+    checkout = layout.lay_out(world.store, kept.name, kept.manifest)
+    write(checkout.path + b"/lib/pkg/m.py", File(b"x = 1\n"))
+    observed, after = take(world, checkout, kept, look(world, checkout))
+    assert not observed
+    assert set(observed.relinked) == {b"lib/pkg/m.py"}
+    assert after[b"lib/pkg/m.py"] == kept.tree[b"lib/pkg/m.py"]._replace(twin=1)
+
+
+def test_a_file_that_vanishes_while_it_is_looked_at(world):
+    """What is gone by the time it is read is removed, or was never there."""
+    kept = world.keep(SMALL)
+    checkout = layout.lay_out(world.store, kept.name, kept.manifest)
+    edit_in_place(checkout.path + b"/lib/pkg/m.py")
+    write(checkout.path + b"/lib/pkg/new.py", File())
+    drift = look(world, checkout)
+    for name in (b"/lib/pkg/m.py", b"/lib/pkg/new.py"):
+        os.unlink(checkout.path + name)
+    observed, after = take(world, checkout, kept, drift)
+    assert observed.changes == {b"lib/pkg/m.py": None}
+    assert b"lib/pkg/new.py" not in after
+
+
+def test_edited_bytecode_costs_no_more_than_itself(world):
+    """What is not guarded and was edited cannot be healed; capturing the edit works all the same."""
+    kept = world.keep({b"m.pyc": File(b"code")}, guarded=False)
+    checkout = layout.lay_out(world.store, kept.name, kept.manifest)
+    edit_in_place(checkout.path + b"/m.pyc")
+    _, after = take(world, checkout, kept, look(world, checkout))
+    assert after[b"m.pyc"].size == len(b"code# edited\n")
+    assert not world.store.objects.intact(kept.tree[b"m.pyc"])
+
+
+def test_a_file_that_grows_while_it_is_captured(world, monkeypatch):
+    """A state is never a mixture: whoever writes right now is told to be waited for."""
+    kept = world.keep(SMALL)
+    checkout = layout.lay_out(world.store, kept.name, kept.manifest)
+    edit_in_place(checkout.path + b"/lib/pkg/m.py")
+    real = objects.observe
+
+    def observe(path):
+        found = real(path)
+        edit_in_place(path)
+        return found
+
+    monkeypatch.setattr(objects, "observe", observe)
+    with pytest.raises(Changed):
+        take(world, checkout, kept, look(world, checkout))
+
+
+# The audit itself
+
+
+def many(world, number=audit.WORTH_A_FORK + 10):
+    """A checkout with so many files that its audit is shared with a forked process."""
+    spec = {b"%d/%d.py" % (each % 7, each): File(b"%d\n" % each) for each in range(number)}
+    kept = world.keep(spec, guarded=False)
+    return layout.lay_out(world.store, kept.name, kept.manifest)
+
+
+@pytest.fixture(scope="module")
+def large():
+    with worlds() as made:
+        checkout = many(made)
+        yield made, checkout
+
+
+def damage(checkout):
+    """Two files from either end of the index: one for each process."""
+    blocks = list(checkout.expected.blocks.values())
+    chosen = [blocks[0].paths[0], blocks[-1].paths[-1]]
+    for path in chosen:
+        os.utime(os.path.join(checkout.path, path), ns=(5, 5))
+    return chosen
+
+
+@pytest.mark.parametrize("way", ["forked", "one processor", "no fork", "killed", "cut off"])
+def test_a_large_audit_is_shared_and_never_less_than_whole(large, monkeypatch, way):
+    """Above 3000 rows a forked process takes half. Whatever becomes of it, every file is looked at."""
+    _, checkout = large
+    blocks = list(checkout.expected.blocks.values())
+    mtimes = {path: row.mtime for path, row in checkout.expected.rows()}
+    chosen = damage(checkout)
+    monkeypatch.setattr(os, "cpu_count", lambda: 1 if way == "one processor" else 2)
+    if way == "no fork":
+
+        def fork():
+            raise BlockingIOError(11, "no more processes")
+
+        monkeypatch.setattr(os, "fork", fork)
+    elif way == "killed":
+        monkeypatch.setattr(audit, "_answer", lambda root, blocks, writer: os._exit(9))
+    elif way == "cut off":
+        monkeypatch.setattr(audit, "_answer", lambda root, blocks, writer: os._exit(os.write(writer, b"half") - 4))
+    opened = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+    try:
+        assert sorted(audit.touched(checkout.path, blocks)) == sorted(chosen)
+    finally:
+        for path in chosen:
+            os.utime(os.path.join(checkout.path, path), ns=(mtimes[path], mtimes[path]))
+    if opened:
+        assert len(os.listdir("/proc/self/fd")) == opened
+    assert audit.touched(checkout.path, blocks) == []
+
+
+def test_the_forked_half_answers_on_its_pipe(large, monkeypatch):
+    """The child writes what disagrees, ends with a mark that it is complete, and never returns to the caller."""
+    _, checkout = large
+    block = next(iter(checkout.expected.blocks.values()))
+    here, ended = os.getcwd(), []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    reader, writer = os.pipe()
+    try:
+        audit._answer(checkout.path, [block.only(range(3))], writer)
+        assert os.read(reader, 100) == b"\0\0"
+        with pytest.raises(FileNotFoundError):
+            audit._answer(checkout.path + b"/none", [], writer)
+    finally:
+        os.chdir(here)
+        os.close(reader)
+    assert ended == [0, 1]
+
+
+def test_halves_cover_every_row_once(large):
+    """The two processes share the rows without a gap, also within a block."""
+    _, checkout = large
+    blocks = list(checkout.expected.blocks.values())
+    mine, theirs = audit._halves(blocks, sum(block.count for block in blocks))
+    paths = [path for block in [*mine, *theirs] for path in block.paths]
+    assert sorted(paths) == sorted(path for block in blocks for path in block.paths)
+    assert abs(sum(b.count for b in mine) - sum(b.count for b in theirs)) <= 1
+
+
+def test_what_one_audit_proved_is_not_looked_at_again(world):
+    """Rows that share a proven inode are skipped; suspicious ones, and what a checkout has of its own, are not."""
+    kept = world.keep(SMALL)
+    live = layout.lay_out(world.store, kept.name, kept.manifest).expected
+    spare = layout.lay_out(world.store, kept.name, kept.manifest).expected
+    private = {path for path, row in live.rows() if not row.ino}
+    assert private == {b"lib/pkg/empty.py", b"lib64"}
+    assert unproven(spare, live, []) == private
+    assert unproven(spare, live, [b"bin/tool"]) == private | {b"bin/tool"}
+    other = world.keep({**SMALL, b"lib/pkg/m.py": File(b"other\n")})
+    changed = layout.lay_out(world.store, other.name, other.manifest).expected
+    assert unproven(changed, live, []) >= private | {b"lib/pkg/m.py"}
+    assert b"bin/tool" not in unproven(changed, live, [])
+    os.unlink(world.store.objects.path(kept.tree[b"bin/tool"]))
+    world.store.heal(kept.tree[b"bin/tool"])
+    healed = layout.lay_out(world.store, kept.name, kept.manifest).expected
+    assert unproven(healed, live, []) == private | {b"bin/tool"}
+    name, block = next((n, b) for n, b in live.blocks.items() if b.shared)
+    fewer = {**live.blocks, name: block.only(range(block.count))}
+    assert unproven(spare, live._replace(blocks=fewer), []) == private | set(block.paths)
+
+
+def unproven(index, live, suspicious):
+    """The paths still to be looked at."""
+    return {path for block in audit.unproven(index, live, suspicious) for path in block.paths}
+
+
+def test_a_missing_root_is_gone_entirely(world):
+    """rm -rf: every file and directory is told to be gone."""
+    kept = world.keep(SMALL)
+    checkout = layout.lay_out(world.store, kept.name, kept.manifest)
+    shutil.rmtree(checkout.path)
+    drift = look(world, checkout)
+    assert drift.changed == dict.fromkeys(path for path, node in SMALL.items() if not isinstance(node, Dir))
+    assert drift.directories == {}
