@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from subprocess import DEVNULL, PIPE, STDOUT, Popen
 from typing import NamedTuple
+from urllib.parse import quote
 
 from sysvenv.errors import SysvenvError
 from sysvenv.venv import create
@@ -53,7 +54,8 @@ class Demo:
         kept = ("PIP_", "PYTHON", "SYSVENV", "VIRTUAL_ENV")
         self.outside = {name: value for name, value in os.environ.items() if not name.startswith(kept[1:])}
         self.environ = {name: value for name, value in self.outside.items() if not name.startswith(kept)}
-        self.environ |= {"SYSVENV_HOME": place + "/home", "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": self.wheels}
+        links = "file://" + quote(self.wheels)  # pip splits the setting at blanks
+        self.environ |= {"SYSVENV_HOME": place + "/home", "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": links}
         self.environ |= {"PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 
     def prepare(self) -> None:

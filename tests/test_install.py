@@ -419,7 +419,6 @@ def newcomer(place: Path, user: str | None) -> None:
     in_new_shell("pip install six==1.17.0")
     in_new_shell("sysvenv undo")
     assert in_new_shell(version) == "1.16.0\n"
-    do(script, "--yes")
     in_new_shell("sysvenv redo")
     assert in_new_shell(version) == "1.17.0\n"
     do(script, "--uninstall")
