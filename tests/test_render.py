@@ -526,7 +526,7 @@ def test_findings_and_their_sum() -> None:
         Finding("error", "object", "ab/cdef is damaged", "sysvenv doctor --fix"),
         Finding("error", "hook", "_sysvenv.pth was missing", "sysvenv doctor --fix", fixed=True),
     )
-    result = Checkup(findings, 123, 863, 0.93)
+    result = Checkup(findings, 40123, 33863, 0.93)
     assert printed(lambda screen: checkup.checkup(screen, result)) == [
         "ok       venv    The environment is in order.",
         "warning  PATH    /usr/bin comes first.",
@@ -534,7 +534,8 @@ def test_findings_and_their_sum() -> None:
         "error    object  ab/cdef is damaged.",
         "                 sysvenv doctor --fix",
         "fixed    hook    _sysvenv.pth was missing.",
-        "1 error, 1 warning, 1 put right; 123 objects and 863 files checked in 0.93 s.",
+        "1 error, 1 warning, 1 put right.",
+        "40,123 objects and 33,863 files checked in 0.93 s.",
     ]
     assert result.damaged
     assert checkup.summary(Checkup(())) == "All is well."
