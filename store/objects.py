@@ -45,7 +45,7 @@ class Linked(NamedTuple):
     """What :meth:`Objects.link_out` made."""
 
     ino: int
-    """The object's inode number."""
+    """Inode number of what was made: the object's, or the copy's."""
     copied: bool
     """True where the inode has no room for another name and a copy was written, which must be fsynced."""
 
@@ -123,7 +123,7 @@ class Objects:
             if error.errno != errno.EMLINK:
                 raise
             write_file(place, disk.read(source), entry)
-            return Linked(found.st_ino, copied=True)
+            return Linked(os.lstat(place).st_ino, copied=True)
         return Linked(found.st_ino, copied=False)
 
     def replace(self, entry: Entry, content: bytes) -> None:
