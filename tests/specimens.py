@@ -198,7 +198,7 @@ def _clear(root: bytes, one: Spec, other: Spec) -> None:
 
 
 def plain_sort(path: bytes, mode: int) -> str:
-    """Which kind a path is, for tests: the user's files say so in their names, other files but special ones are tracked."""
+    """Which kind a path is, for tests: the user's files say so in their names; special files are theirs too."""
     if path in (b".sysvenv", b".lock", b"ours.py"):
         return OURS
     special = not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode))
