@@ -8,7 +8,7 @@ back) only ``verify`` finds.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from store.index import Block, Index
 
@@ -16,29 +16,55 @@ WORTH_A_FORK = 3000
 """Rows below which forking costs more than it saves."""
 
 
+def look(root: bytes, index: Index, blocks: Sequence[Block]) -> tuple[list[bytes], list[bytes]]:
+    """What disagrees below ``root``: paths among the rows of ``blocks`` (:func:`touched`), and directories of the
+    index (:func:`moved`)."""
+    rows = sum(block.count for block in blocks)
+    ahead = len(index.directories)
+    mine, theirs = _halves(blocks, (rows - ahead) // 2 if rows > ahead else 0)
+    answer = _ask(root, theirs) if rows >= WORTH_A_FORK else lambda: _disagreeing(root + b"/", theirs)
+    directories = moved(root, index)
+    return _disagreeing(root + b"/", mine) + answer(), directories
+
+
 def touched(root: bytes, blocks: Sequence[Block]) -> list[bytes]:
     """The paths among the rows of ``blocks`` whose lstat below ``root`` disagrees, or that are gone."""
     rows = sum(block.count for block in blocks)
-    if rows < WORTH_A_FORK or (os.cpu_count() or 1) < 2:
+    if rows < WORTH_A_FORK:
         return _disagreeing(root + b"/", blocks)
-    mine, theirs = _halves(blocks, rows)
+    mine, theirs = _halves(blocks, rows // 2)
+    answer = _ask(root, theirs)
+    return _disagreeing(root + b"/", mine) + answer()
+
+
+def _ask(root: bytes, blocks: Sequence[Block]) -> Callable[[], list[bytes]]:
+    """Let a forked process audit ``blocks``; the function returned waits for its answer."""
+
+    def alone() -> list[bytes]:
+        return _disagreeing(root + b"/", blocks)
+
+    if (os.cpu_count() or 1) < 2:
+        return alone
     reader, writer = os.pipe()
     try:
         child = os.fork()
     except OSError:  # no more processes, or no memory for one: it takes longer alone
         os.close(reader)
         os.close(writer)
-        return _disagreeing(root + b"/", blocks)
+        return alone
     if not child:
-        _answer(root, theirs, writer)
+        _answer(root, blocks, writer)
     os.close(writer)
-    found = _disagreeing(root + b"/", mine)
-    with os.fdopen(reader, "rb") as pipe:
-        answer = pipe.read()
-    _, status = os.waitpid(child, 0)
-    if status or not answer.endswith(b"\0\0"):
-        return found + _disagreeing(root + b"/", theirs)
-    return found + [path for path in answer.split(b"\0") if path]
+
+    def wait() -> list[bytes]:
+        with os.fdopen(reader, "rb") as pipe:
+            answer = pipe.read()
+        _, status = os.waitpid(child, 0)
+        if status or not answer.endswith(b"\0\0"):
+            return alone()
+        return [path for path in answer.split(b"\0") if path]
+
+    return wait
 
 
 def moved(root: bytes, index: Index) -> list[bytes]:
@@ -104,12 +130,13 @@ def _disagreeing(prefix: bytes, blocks: Iterable[Block]) -> list[bytes]:
     return found
 
 
-def _halves(blocks: Sequence[Block], rows: int) -> tuple[list[Block], list[Block]]:
+def _halves(blocks: Sequence[Block], most: int) -> tuple[list[Block], list[Block]]:
+    """The first ``most`` rows, and the others."""
     mine: list[Block] = []
     theirs: list[Block] = []
     held = 0
     for block in blocks:
-        room = rows // 2 - held
+        room = most - held
         if room >= block.count:
             mine.append(block)
         elif room > 0:

@@ -160,14 +160,14 @@ class Index(NamedTuple):
 
 
 def encode(index: Index) -> bytes:
-    """The file's bytes: a magic line, the digest of the rest, the rest."""
-    parts = [index.manifest.encode()]
+    """The file's bytes: a magic line, the digest of the rest, the manifest's name, the rest."""
+    parts: list[bytes] = []
     for each in index.blocks.values():
         parts += [b"%s %d %d" % (each.segment.encode(), each.count, each.shared), each.names, each.numbers]
     directories = [b"\0".join(index.directories), _numbers(index.directories.values())]
     data = [b"\0".join(index.data), array("q", index.data.values()).tobytes()]
     flags = b"%d %d" % (len(index.directories), len(index.data))
-    body = _pack([flags, *directories, *data, *parts])
+    body = b"%-32s" % index.manifest.encode() + _pack([flags, *directories, *data, *parts])
     return MAGIC + digest.of_bytes(body).encode() + body
 
 
@@ -177,7 +177,7 @@ def decode(content: bytes) -> Index:
     body = content[start:]
     if not content.startswith(MAGIC) or digest.of_bytes(body).encode() != content[len(MAGIC) : start]:
         raise ValueError("not an intact index of version 1")
-    flags, directory_names, directory_numbers, data_names, data_numbers, manifest, *rest = _unpack(body)
+    flags, directory_names, directory_numbers, data_names, data_numbers, *rest = _unpack(body[32:])
     directories, data = (int(number) for number in flags.split())
     pairs = array("q")
     pairs.frombytes(directory_numbers)
@@ -188,7 +188,7 @@ def decode(content: bytes) -> Index:
         segment, count, shared = heading.split()
         blocks[segment.decode()] = Block(segment.decode(), int(count), int(shared), names, numbers)
     return Index(
-        manifest.decode(),
+        body[:32].decode().strip(),
         blocks,
         dict(zip(_names(directory_names, directories), zip(pairs[::2], pairs[1::2], strict=True), strict=True)),
         dict(zip(_names(data_names, data), inodes, strict=True)),
@@ -201,6 +201,16 @@ def load(path: bytes) -> Index | None:
         return decode(disk.read(path))
     except (FileNotFoundError, ValueError, struct.error):
         return None
+
+
+def peek(path: bytes) -> str | None:
+    """The manifest the index at ``path`` says it is of, without reading the rest; None where there is no index."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(len(MAGIC) + 64)
+    except FileNotFoundError:
+        return None
+    return head[-32:].decode("ascii", "replace").strip() if head.startswith(MAGIC) else None
 
 
 def _numbers(pairs: Iterable[tuple[int, int]]) -> bytes:

@@ -33,10 +33,12 @@ class Plan(NamedTuple):
 def plan(store: Store, name: str, manifest: Manifest, keep: int, pinned: Iterable[str] = ()) -> Plan:
     """The cheapest way to a checkout of ``manifest`` with at most ``keep`` of them; ``pinned`` ones are not touched."""
     spared = set(pinned)
-    candidates = [checkout for checkout in trees.ready(store) if checkout.name not in spared]
-    for checkout in candidates:
-        if checkout.expected.manifest == name:
-            return Plan(name, checkout, None)
+    trees_there = [tree for tree in trees.standing(store) if tree.name not in spared]
+    for tree in trees_there:
+        found = trees.take(store, tree) if tree.manifest == name else None
+        if found is not None:
+            return Plan(name, found, None)
+    candidates = [checkout for tree in trees_there if (checkout := trees.take(store, tree)) is not None]
     segments = set(manifest.segments)
     costs = [(_cost(checkout.expected, segments), checkout) for checkout in candidates]
     if costs:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from store import audit, capture, disk, trees
-from store.index import Index, settle
+from store.index import ANY, Index, settle
 from store.layout import Work
 from store.scan import Drift, Sort, survey
 from store.store import Store
@@ -34,9 +34,8 @@ def mend(store: Store, checkout: Checkout, live: Index, suspicious: Iterable[byt
 
     ``live`` and ``suspicious`` are the audit of the live tree: inodes it proved are not looked at again.
     """
-    moved = audit.moved(checkout.path, checkout.expected)
     blocks = audit.unproven(checkout.expected, live, suspicious)
-    touched = audit.touched(checkout.path, blocks)
+    touched, moved = audit.look(checkout.path, checkout.expected, blocks)
     if not moved and not touched:
         return Mended(checkout, (), ())
     drift = survey(checkout.path, checkout.expected, touched, moved, sort)
@@ -46,12 +45,9 @@ def mend(store: Store, checkout: Checkout, live: Index, suspicious: Iterable[byt
     rescued = trees.rescue(store, checkout.path, sorted(late), checkout.name) if late else []
     for path in sorted(known):
         _relay(store, checkout.path, path, known[path])
-    directories = _restore_directories(checkout, drift)
-    return Mended(
-        checkout._replace(expected=checkout.expected._replace(directories=directories)),
-        tuple(sorted(known)),
-        tuple(rescued),
-    )
+    mended = checkout._replace(expected=checkout.expected._replace(directories=_restore_directories(checkout, drift)))
+    trees.save_index(store, mended.name, mended.expected)
+    return Mended(mended, tuple(sorted(known)), tuple(rescued))
 
 
 def _is_object(store: Store, entry: Entry | None, ino: int) -> bool:
@@ -125,7 +121,7 @@ def outfit(store: Store, checkout: Checkout, ours: Mapping[bytes, bytes]) -> Che
     laid = lay_ours(checkout.path, ours)
     if not laid:
         return checkout
-    checkout = checkout._replace(expected=_look_again(checkout, laid, checkout.expected.data))
+    checkout = checkout._replace(expected=_settled(checkout, laid, checkout.expected.data))
     trees.save_index(store, checkout.name, checkout.expected)
     return checkout
 
@@ -224,16 +220,24 @@ def go_live(
         keep_inode(live, target.path, path)
     trees.write_marker(target.path, Marker(target.name, position))
     carried = {path: ino for path, ino in drift.data.items() if path not in taken}
-    trees.save_index(store, target.name, _look_again(target, [trees.MARKER, *ours, *one_inode], carried))
+    known = _settled(target, [trees.MARKER, *ours, *one_inode], carried)
+    if known != target.expected:
+        trees.save_index(store, target.name, known)
     exchange(store, live, target.path)
     for path in carried:
         disk.discard(os.path.join(target.path, path))
     return taken
 
 
-def _look_again(target: Checkout, laid: Iterable[bytes], carried: dict[bytes, int]) -> Index:
-    """The target's index with the user's files, and with every directory that got something as it is now."""
-    touched = {parent for path in [*carried, *laid] for parent in (b"", *parents(path))}
+def _settled(target: Checkout, laid: Iterable[bytes], carried: dict[bytes, int]) -> Index:
+    """The target's index with the user's files. Directories that got something take the mtime the index has for
+    them, so that as a rule it need not be written again."""
     directories = dict(target.expected.directories)
-    directories.update((path, settle(os.path.join(target.path, path) if path else target.path)) for path in touched)
+    for path in {parent for path in [*carried, *laid] for parent in (b"", *parents(path))}:
+        place = os.path.join(target.path, path) if path else target.path
+        known = directories.get(path)
+        if known is None or known[1] == ANY:
+            directories[path] = settle(place)
+        else:
+            os.utime(place, ns=(known[1], known[1]))
     return target.expected._replace(directories=directories, data=carried)

@@ -74,19 +74,44 @@ def load_index(store: Store, name: str) -> Index | None:
     return index.load(index_path(store, name))
 
 
-def ready(store: Store) -> list[Checkout]:
-    """The checkouts that stand ready, the one unused for longest first."""
+class Standing(NamedTuple):
+    """A tree that stands ready by its name, its marker and its having an index; the index is not read yet."""
+
+    path: bytes
+    name: str
+    manifest: str
+    """The state its index says it is in."""
+    used: int
+    """When it was last live or laid out, in nanoseconds since the epoch."""
+
+
+def standing(store: Store) -> list[Standing]:
+    """The trees that stand ready, the one unused for longest first."""
     found = []
     for slot in os.listdir(store.trees):
         path = os.path.join(store.trees, slot)
-        if not slot.isdigit():
-            continue
-        marker = read_marker(path)
-        known = load_index(store, marker.checkout) if marker else None
-        if marker is not None and known is not None:
+        marker = read_marker(path) if slot.isdigit() else None
+        manifest = index.peek(index_path(store, marker.checkout)) if marker else None
+        if marker is not None and manifest is not None:
             used = os.lstat(index_path(store, marker.checkout)).st_mtime_ns
-            found.append((used, Checkout(path, marker.checkout, known)))
-    return [checkout for _, checkout in sorted(found, key=lambda pair: pair[0])]
+            found.append(Standing(path, marker.checkout, manifest, used))
+    return sorted(found, key=lambda tree: tree.used)
+
+
+def take(store: Store, tree: Standing) -> Checkout | None:
+    """A standing tree with its index; None where that cannot be believed."""
+    known = load_index(store, tree.name)
+    return Checkout(tree.path, tree.name, known) if known is not None else None
+
+
+def ready(store: Store) -> list[Checkout]:
+    """Every checkout that stands ready, the one unused for longest first."""
+    return [checkout for tree in standing(store) if (checkout := take(store, tree)) is not None]
+
+
+def touch(store: Store, name: str) -> None:
+    """Remember that a checkout was live until now."""
+    os.utime(index_path(store, name))
 
 
 def free_slot(store: Store) -> bytes:
@@ -110,7 +135,7 @@ def bury_checkout(store: Store, checkout: Checkout) -> None:
 
 def sweep(store: Store, live: bytes) -> None:
     """Bury what is no checkout any more: half-built trees, trees without marker or index; drop stray indexes."""
-    known = {checkout.path: checkout.name for checkout in ready(store)}
+    known = {tree.path: tree.name for tree in standing(store)}
     for slot in os.listdir(store.trees):
         path = os.path.join(store.trees, slot)
         if path not in known:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection
 from typing import NamedTuple
 
-from store import capture, trees
+from store import audit, capture, trees
 from store import store as stores
 from store.capture import Observed
 from store.errors import StoreError
@@ -107,7 +107,7 @@ def _last_outcome(home: Home) -> Operation | None:
 
 def quick_drift(session: Session) -> Drift:
     """How the live tree differs as far as directory times tell: an edit in place does not show."""
-    return session.survey(session.live, session.index, [], unfinished=False)
+    return session.survey(session.live, session.index, [], audit.moved(session.live, session.index), unfinished=False)
 
 
 def count(session: Session, drift: Drift) -> FileCounts:

@@ -233,8 +233,6 @@ def _position(session: Session, plan: Plan) -> Position:
 
 def _go_live(session: Session, plan: Plan, target: Checkout) -> list[bytes]:
     python = manifest.interpreter(session.manifest(plan.manifest))
-    if python is not None:
-        os.utime(os.path.join(target.path, python.site.encode()))  # a running interpreter notices by this time only
     return swap.go_live(
         session.store,
         session.live,
@@ -252,7 +250,10 @@ def _set_aside(session: Session, plan: Plan, target: Checkout) -> Checkout:
     old = Checkout(target.path, session.name, aside)
     if trees.read_marker(target.path) is None:
         trees.write_marker(target.path, trees.Marker(session.name, {}))  # it came without one (or is new and empty)
-    trees.save_index(session.store, session.name, aside)
+    if session.index_is_kept and not session.index.data:
+        trees.touch(session.store, session.name)
+    else:
+        trees.save_index(session.store, session.name, aside)
     session.become(target.name)
     return old
 
@@ -305,7 +306,7 @@ def fresh_state(session: Session) -> str:
     venv.build_fresh(os.fsdecode(place), session.home.venv, python.base)
     try:
         empty = layout.expected(session.store, "", session.manifest(""))
-        drift = session.survey(place, empty, [], unfinished=False)
+        drift = session.survey(place, empty, [], [b""], unfinished=False)
         return capture_tree(session, place, empty, drift).name
     finally:
         trees.bury(session.store, place)

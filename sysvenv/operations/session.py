@@ -57,6 +57,8 @@ class Session:
         self.position: Position
         self.name = ""
         """The live checkout's name."""
+        self.index_is_kept = False
+        """Whether the index of the live tree on disk is the one in use."""
         self._index: Index | None = None
         self._manifests: dict[str, Manifest] = {}
 
@@ -138,7 +140,8 @@ class Session:
         """The index of the live tree, for the state history stands at; made anew when it was lost."""
         if self._index is None:
             found = trees.load_index(self.store, self.name)
-            if found is None or found.manifest != self.position.manifest:
+            self.index_is_kept = found is not None and found.manifest == self.position.manifest
+            if found is None or not self.index_is_kept:
                 found = layout.expected(self.store, self.position.manifest, self.recorded)
             self._index = found
         return self._index
@@ -162,12 +165,16 @@ class Session:
 
     def audit_checkout(self, checkout: Checkout) -> Drift:
         """How a checkout that is not live differs from its index."""
-        touched = audit.touched(checkout.path, list(checkout.expected.blocks.values()))
-        return self.survey(checkout.path, checkout.expected, touched, unfinished=False)
+        return self._audit(checkout.path, checkout.expected)
+
+    def _audit(self, root: bytes, index: Index) -> Drift:
+        touched, moved = audit.look(root, index, list(index.blocks.values()))
+        return self.survey(root, index, touched, moved, unfinished=False)
 
     def set_index(self, value: Index) -> None:
         """Keep a new index of the live tree."""
         self._index = value
+        self.index_is_kept = True
         trees.save_index(self.store, self.name, value)
 
     def move_to(self, position: Position) -> None:
@@ -177,8 +184,7 @@ class Session:
 
     def audit(self) -> Drift:
         """How the live tree differs from the recorded state, every file looked at."""
-        touched = audit.touched(self.live, list(self.index.blocks.values()))
-        return self.survey(self.live, self.index, touched, unfinished=False)
+        return self._audit(self.live, self.index)
 
     def rescan(self, *, unfinished: bool) -> Drift:
         """How the live tree differs, guided by the times of directories: for right after a pip run.
@@ -187,15 +193,15 @@ class Session:
         """
         rest = {part.segment for part in self.recorded.parts if part.owner == manifest.REST}
         blocks = [block for name, block in self.index.blocks.items() if name in rest]
-        return self.survey(self.live, self.index, audit.touched(self.live, blocks), unfinished=unfinished)
+        touched, moved = audit.look(self.live, self.index, blocks)
+        return self.survey(self.live, self.index, touched, moved, unfinished=unfinished)
 
-    def survey(self, root: bytes, index: Index, touched: list[bytes], *, unfinished: bool) -> Drift:
-        """Look at ``touched`` files and at the directories that changed; sort what is new into the four kinds.
+    def survey(self, root: bytes, index: Index, touched: list[bytes], moved: list[bytes], *, unfinished: bool) -> Drift:
+        """Look at ``touched`` files and ``moved`` directories; sort what is new into the four kinds.
 
         What an installer that was cut off brought in is not named by a RECORD yet. So a new file joins the
         environment when code came into its directory too; after an ``unfinished`` pip, into its top-level package.
         """
-        moved = audit.moved(root, index)
         site = self._site()
         drift = survey(root, index, touched, moved, self.sorter(root, index, frozenset()))
         fresh = drift.data.keys() - index.data.keys()
