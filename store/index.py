@@ -112,6 +112,15 @@ class Block:
         chosen._columns = tuple(array("q", [column[row] for row in rows]) for column in self.columns)
         return chosen
 
+    def amended(self, inodes: Mapping[bytes, int | None]) -> Block:
+        """The same block with other inode numbers for some paths; None drops the row."""
+        rows = [row for row, path in enumerate(self.paths) if inodes.get(path, 0) is not None]
+        paths = [self.paths[row] for row in rows]
+        columns = [[column[row] for row in rows] for column in self.columns]
+        columns[0] = [inodes.get(path) or ino for path, ino in zip(paths, columns[0], strict=True)]
+        numbers = b"".join(array("q", column).tobytes() for column in columns)
+        return Block(self.segment, len(rows), sum(row < self.shared for row in rows), b"\0".join(paths), numbers)
+
     def rows(self) -> Iterator[tuple[bytes, Row]]:
         """Each path with its row."""
         return ((path, Row(*numbers)) for path, *numbers in zip(self.paths, *self.columns, strict=True))

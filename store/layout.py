@@ -186,9 +186,12 @@ class Work:
         try:
             linked = self.store.objects.link_out(entry, place)
         except Damaged:
-            if not guarded:
+            try:
+                self.store.heal(entry)
+            except Damaged:
+                if guarded:
+                    raise
                 return None
-            self.store.heal(entry)
             linked = self.store.objects.link_out(entry, place)
         if linked.copied:
             self.copied.append(place)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from store import audit, capture, disk, trees
+from store import audit, capture, disk, objects, trees
 from store.index import ANY, Index, settle
 from store.layout import Work
 from store.scan import Drift, Sort, survey
 from store.store import Store
-from store.tree import Entry, parents
+from store.tree import DIRECTORY, Entry, parents
 from store.trees import Checkout, Marker
 
 JOURNAL = b"exchange.json"
@@ -24,7 +25,7 @@ class Mended(NamedTuple):
 
     checkout: Checkout
     healed: tuple[bytes, ...]
-    """Paths whose object was rebuilt or whose link was replaced."""
+    """Paths that were laid anew: edited in place, replaced or deleted since the tree was set aside."""
     rescued: tuple[bytes, ...]
     """Absolute paths of files somebody had written into the tree while it was set aside."""
 
@@ -39,45 +40,70 @@ def mend(store: Store, checkout: Checkout, live: Index, suspicious: Iterable[byt
     if not moved and not touched:
         return Mended(checkout, (), ())
     drift = survey(checkout.path, checkout.expected, touched, moved, sort)
-    known = capture.entries(store, checkout.expected, drift.changed)
+    entries = capture.entries(store, checkout.expected, drift.changed)
+    standing = {path for path, entry in entries.items() if _stands(store, entry, drift.changed[path])}
+    known = {p: entry for p, entry in entries.items() if p not in standing and entry.kind != DIRECTORY}
     late = [path for path in drift.data if checkout.expected.data.get(path) != drift.data[path]]
-    late += [p for p, found in drift.changed.items() if found and not _is_object(store, known.get(p), found.st_ino)]
+    doubtful = [(p, found.st_ino) for p, found in drift.changed.items() if found and p not in standing]
+    late += [path for path, ino in doubtful if not _is_object(store, known.get(path), ino)]
     rescued = trees.rescue(store, checkout.path, sorted(late), checkout.name) if late else []
-    for path in sorted(known):
-        _relay(store, checkout.path, path, known[path])
+    _drop_directories(checkout, drift)
+    checkout = checkout._replace(expected=_relay(store, checkout, known))
     mended = checkout._replace(expected=checkout.expected._replace(directories=_restore_directories(checkout, drift)))
     trees.save_index(store, mended.name, mended.expected)
     return Mended(mended, tuple(sorted(known)), tuple(rescued))
 
 
+def _stands(store: Store, entry: Entry, found: os.stat_result | None) -> bool:
+    """Whether the object itself is there, as its name says: the row was only too young to be believed."""
+    return (
+        found is not None
+        and entry.has_object
+        and objects.agrees(entry, found)
+        and found.st_ino == store.objects.inode(entry)
+    )
+
+
 def _is_object(store: Store, entry: Entry | None, ino: int) -> bool:
     """Whether an unexpected file is at least the inode of the expected object: then the edit is in the store."""
-    if entry is None:
-        return False
-    if not entry.has_object:
-        return False
-    try:
-        return os.lstat(store.objects.path(entry)).st_ino == ino
-    except FileNotFoundError:
-        return False
+    return entry is not None and entry.has_object and store.objects.inode(entry) == ino
 
 
-def _relay(store: Store, root: bytes, path: bytes, entry: Entry) -> None:
-    """Replace one name in a set-aside tree by what belongs there."""
-    store.heal(entry)
-    disk.discard(os.path.join(root, path))
-    os.makedirs(os.path.dirname(os.path.join(root, path)), exist_ok=True)
-    Work(store, root).lay(path, entry, guarded=True)
+def _relay(store: Store, checkout: Checkout, wrong: Mapping[bytes, Entry]) -> Index:
+    """Replace names in a set-aside tree by what belongs there; returns its index with the inodes they have now.
+
+    Bytecode that was edited in place is dropped, as no copy of it is kept.
+    """
+    expected = checkout.expected
+    if not wrong:
+        return expected
+    segment_of = expected.segment_of(wrong.__contains__)
+    guarded = {part.segment for part in store.manifests.read(expected.manifest).parts if part.guarded}
+    work = Work(store, checkout.path)
+    inodes: dict[bytes, int | None] = {}
+    for path, entry in sorted(wrong.items()):
+        place = os.path.join(checkout.path, path)
+        disk.discard(place)
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        inodes[path] = work.lay(path, entry, segment_of.get(path) in guarded)
+    if work.copied:
+        disk.barrier(checkout.path, work.copied)
+    mended = {segment: expected.blocks[segment].amended(inodes) for segment in set(segment_of.values())}
+    return expected._replace(blocks={**expected.blocks, **mended})
 
 
-def _restore_directories(checkout: Checkout, drift: Drift) -> dict[bytes, tuple[int, int]]:
-    """Directories get their modes back; those that came later go if they are empty."""
-    expected = checkout.expected.directories
-    for path in sorted(drift.directories.keys() - expected.keys(), key=len, reverse=True):
+def _drop_directories(checkout: Checkout, drift: Drift) -> None:
+    """Directories that came later go if they are empty."""
+    for path in sorted(drift.directories.keys() - checkout.expected.directories.keys(), key=len, reverse=True):
         try:
             os.rmdir(os.path.join(checkout.path, path))
         except OSError:
             continue  # it holds something: survey told of it, and it is harmless
+
+
+def _restore_directories(checkout: Checkout, drift: Drift) -> dict[bytes, tuple[int, int]]:
+    """Directories get their modes back."""
+    expected = checkout.expected.directories
     result = dict(drift.directories)
     for path in sorted(expected):
         place = os.path.join(checkout.path, path) if path else checkout.path
@@ -90,30 +116,66 @@ def _restore_directories(checkout: Checkout, drift: Drift) -> dict[bytes, tuple[
     return {path: value for path, value in result.items() if path in expected}
 
 
-def carry(live: bytes, data: Mapping[bytes, int], target: Checkout) -> list[bytes]:
-    """Give ``target`` a second name of each of the user's files; returns those whose place is taken there."""
-    taken = []
-    for path, ino in data.items():
-        place = os.path.join(target.path, path)
-        source = os.path.join(live, path)
-        _make_parents(live, target.path, path)
+def carry(live: bytes, data: Iterable[bytes], target: Checkout) -> tuple[dict[bytes, int], list[bytes]]:
+    """Give ``target`` a second name of each of the user's files.
+
+    Returns the inode numbers of those that came along, and those whose place the target needs.
+    """
+    carried: dict[bytes, int] = {}
+    taken: list[bytes] = []
+    for path in data:
         try:
-            disk.link(source, place)
-        except FileExistsError:
-            if os.lstat(place).st_ino != ino:
+            ino = os.lstat(os.path.join(live, path)).st_ino
+            if _carry_one(live, path, target, ino):
+                carried[path] = ino
+            else:
                 taken.append(path)
         except FileNotFoundError:
             continue  # deleted since the audit
-    return taken
+    return carried, taken
 
 
-def _make_parents(live: bytes, target: bytes, path: bytes) -> None:
-    """Directories that only hold the user's files are made like those in the live tree."""
+def _carry_one(live: bytes, path: bytes, target: Checkout, ino: int) -> bool:
+    source, place = os.path.join(live, path), os.path.join(target.path, path)
+    if not _make_parents(live, target.path, path):
+        return False
+    try:
+        found = os.lstat(place).st_ino
+    except FileNotFoundError:
+        disk.link(source, place)
+        return True
+    if found != ino and found == target.expected.data.get(path):
+        os.unlink(place)  # what a swap that was cut off had carried, before the file was saved anew
+        disk.link(source, place)
+        return True
+    return found == ino
+
+
+def _make_parents(live: bytes, target: bytes, path: bytes) -> bool:
+    """Directories that only hold the user's files are made like those in the live tree; False where they cannot be."""
     for parent in parents(path):
         place = os.path.join(target, parent)
-        if not os.path.isdir(place):
+        try:
+            found = os.lstat(place)
+        except FileNotFoundError:
             os.mkdir(place)
             os.chmod(place, os.lstat(os.path.join(live, parent)).st_mode & 0o7777)
+        else:
+            if not stat.S_ISDIR(found.st_mode):
+                return False
+    return True
+
+
+def _let_go(live: bytes, old: bytes, path: bytes, ino: int) -> None:
+    """Drop the replaced tree's name of a carried file; what was saved there anew during the swap is what counts."""
+    kept, place = os.path.join(live, path), os.path.join(old, path)
+    try:
+        if os.lstat(place).st_ino == ino:
+            os.unlink(place)
+        elif os.lstat(kept).st_ino == ino:
+            os.rename(place, kept)
+    except FileNotFoundError:
+        return
 
 
 def outfit(store: Store, checkout: Checkout, ours: Mapping[bytes, bytes]) -> Checkout:
@@ -190,7 +252,7 @@ def recover_exchange(store: Store, live: bytes) -> bool:
         return False
     except ValueError:
         names = {}
-    target = os.fsencode(str(names.get("target", "")))
+    target = os.fsencode(str(names.get("target", ""))) if isinstance(names, dict) else b""
     if os.path.dirname(target) == store.trees:
         if not os.path.lexists(live) and os.path.lexists(target):
             os.rename(target, live)
@@ -214,18 +276,17 @@ def go_live(
     The user's files (``drift.data``) come along as the same inodes, ``ours`` are laid, ``position`` becomes true in
     the same instant as the tree. Returns the user's files whose place the target needs; they stay set aside.
     """
-    taken = carry(live, drift.data, target)
+    carried, taken = carry(live, drift.data, target)
     lay_ours(target.path, ours)
     for path in one_inode:
         keep_inode(live, target.path, path)
     trees.write_marker(target.path, Marker(target.name, position))
-    carried = {path: ino for path, ino in drift.data.items() if path not in taken}
     known = _settled(target, [trees.MARKER, *ours, *one_inode], carried)
     if known != target.expected:
         trees.save_index(store, target.name, known)
     exchange(store, live, target.path)
-    for path in carried:
-        disk.discard(os.path.join(target.path, path))
+    for path, ino in carried.items():
+        _let_go(live, target.path, path, ino)
     return taken
 
 
