@@ -1,7 +1,5 @@
 """Capture: what drifted in a checkout, read and linked into the store."""
 
-from __future__ import annotations
-
 import os
 import stat
 from collections.abc import Iterable, Mapping

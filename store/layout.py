@@ -1,7 +1,5 @@
 """Laying out: a manifest as a tree of hardlinks, from scratch or by turning another checkout into it."""
 
-from __future__ import annotations
-
 import errno
 import os
 from collections.abc import Iterable

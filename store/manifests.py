@@ -1,7 +1,5 @@
 """Manifests: a tree as the list of its segments, with what the caller wants to remember of it. JSON, content-named."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterator

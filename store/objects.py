@@ -1,7 +1,5 @@
 """Objects: immutable inodes, each named by its content, mode and mtime, hardlinked into trees."""
 
-from __future__ import annotations
-
 import errno
 import os
 import stat

@@ -4,8 +4,6 @@ An edit in place reaches every hardlink of a file, the object included. These co
 rebuilt from: one zstd archive a segment, or reflinked plain copies where the filesystem shares blocks copy-on-write.
 """
 
-from __future__ import annotations
-
 import os
 import struct
 import sys

@@ -1,7 +1,5 @@
 """The scan: what is in the directories that changed, compared with the index. By lstat only, no content is read."""
 
-from __future__ import annotations
-
 import os
 import stat
 import time

@@ -1,7 +1,5 @@
 """The swap: a ready checkout and the live tree change places in one step; what was live is set aside whole."""
 
-from __future__ import annotations
-
 import json
 import os
 import stat
@@ -179,7 +177,7 @@ def _let_go(live: bytes, old: bytes, path: bytes, ino: int) -> None:
 
 
 def outfit(store: Store, checkout: Checkout, ours: Mapping[bytes, bytes]) -> Checkout:
-    """Lay the caller's own files into a checkout that stands ready, so that nothing is left to write when it goes live."""
+    """Lay the caller's own files into a ready checkout, so that nothing is left to write when it goes live."""
     laid = lay_ours(checkout.path, ours)
     if not laid:
         return checkout
@@ -294,7 +292,7 @@ def _settled(target: Checkout, laid: Iterable[bytes], carried: dict[bytes, int])
     """The target's index with the user's files. Directories that got something take the mtime the index has for
     them, so that as a rule it need not be written again."""
     directories = dict(target.expected.directories)
-    for path in {parent for path in [*carried, *laid] for parent in (b"", *parents(path))}:
+    for path in {parent for each in [*carried, *laid] for parent in (b"", *parents(each))}:
         place = os.path.join(target.path, path) if path else target.path
         known = directories.get(path)
         if known is None or known[1] == ANY:

@@ -1,7 +1,5 @@
 """Entries, trees and their difference: what a directory tree holds, as plain values."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -43,7 +41,7 @@ class Entry(NamedTuple):
         """Whether an inode in the store holds this entry: a file that is not empty."""
         return self.kind == FILE and self.size > 0
 
-    def same(self, other: Entry | None) -> bool:
+    def same(self, other: "Entry | None") -> bool:
         """Whether both look alike to a user: everything but the twin number is equal."""
         return other is not None and self._replace(twin=0) == other._replace(twin=0)
 

@@ -1,7 +1,5 @@
 """The trees kept beside the live one: slots, their markers and indexes, and the trash they end in."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterable

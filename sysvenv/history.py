@@ -1,7 +1,5 @@
 """History: ``history/NNN_before.json``, ``NNN_after.json`` and ``HEAD``. Records are written once, never rewritten."""
 
-from __future__ import annotations
-
 import os
 import re
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """Manifests of an environment: which distribution owns which entries, and what packaging says of each."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Snapshots: names for states. ``NAME.json`` is the label, ``NAME.txt`` the same for people, as a requirements file."""
 
-from __future__ import annotations
-
 import os
 import re
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """Capture: a drifted tree becomes a state that is kept, durably, before anything says it is."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Comparing: the difference between two states, in packages and in files. Takes no lock, keeps nothing."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from store import tree

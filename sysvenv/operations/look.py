@@ -1,7 +1,5 @@
 """Looking: where the environment stands and how it differs from that, without the lock and without writing."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Collection
 from typing import NamedTuple

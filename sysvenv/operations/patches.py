@@ -1,7 +1,5 @@
 """Patches: what changed inside a file, as a unified diff that patch(1) takes, or as a sentence."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from typing import NamedTuple

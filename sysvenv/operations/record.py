@@ -1,7 +1,5 @@
 """Recording: one pip run, from the audit before it to the record of what it did."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 

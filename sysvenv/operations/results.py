@@ -1,7 +1,5 @@
 """What the operations return: frozen values that ``render`` turns into text or JSON."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from sysvenv.dists import Change

@@ -1,7 +1,5 @@
 """Rewinding: undo, redo, restore and clean. Each is a plan and a swap of trees."""
 
-from __future__ import annotations
-
 import os
 import time
 from typing import NamedTuple

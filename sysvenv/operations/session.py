@@ -1,7 +1,5 @@
 """A session: one holder of the environment's lock, who knows where history stands and what the live tree is."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -62,7 +60,7 @@ class Session:
         self._index: Index | None = None
         self._manifests: dict[str, Manifest] = {}
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> "Session":
         return self
 
     def __exit__(

@@ -1,7 +1,5 @@
 """Status: the environment at a glance. Takes no lock, so it answers while pip runs; what it cannot read, it says."""
 
-from __future__ import annotations
-
 import os
 import time
 from typing import NamedTuple
