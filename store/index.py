@@ -4,6 +4,8 @@ Rows are grouped by segment, so that checkouts which share a segment share its b
 replaces only the blocks of the segments it changed.
 """
 
+from __future__ import annotations
+
 import os
 import stat
 import struct
@@ -86,7 +88,7 @@ class Block:
         return self._paths
 
     @property
-    def columns(self) -> "tuple[array[int], ...]":
+    def columns(self) -> tuple[array[int], ...]:
         """The columns ino, mtime, size, mode."""
         if self._columns is None:
             width = self.count * 8
@@ -103,14 +105,14 @@ class Block:
         """The inode numbers of the shared rows, to compare with another checkout's in one step."""
         return self.numbers[: self.shared * 8]
 
-    def only(self, rows: Sequence[int]) -> "Block":
+    def only(self, rows: Sequence[int]) -> Block:
         """The same block with some of its rows, to audit just these."""
         chosen = Block(self.segment, len(rows), 0, b"", b"")
         chosen._paths = [self.paths[row] for row in rows]
         chosen._columns = tuple(array("q", [column[row] for row in rows]) for column in self.columns)
         return chosen
 
-    def amended(self, inodes: Mapping[bytes, int | None]) -> Block:
+    def amended(self, inodes: Mapping[bytes, int | None]) -> "Block":
         """The same block with other inode numbers for some paths; None drops the row."""
         rows = [row for row, path in enumerate(self.paths) if inodes.get(path, 0) is not None]
         paths = [self.paths[row] for row in rows]
