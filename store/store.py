@@ -32,16 +32,20 @@ class Store:
         self.rescued = root + b"/rescued"
         self.lock = root + b"/lock"
 
-    def heal(self, entry: Entry) -> bool:
+    def heal(self, entry: Entry, *, thorough: bool = False) -> bool:
         """Make sure the object of ``entry`` is intact, rebuilding it if need be: from its own content, which chmod and
         touch leave as it was, or from its pristine copy.
 
+        What answers lstat as it should is believed, unless ``thorough`` asks to read it.
         Returns whether anything had to be done. The inode found in its place is kept under its own name: it is
         somebody's edit. Raises Damaged where no intact copy exists.
         """
-        if not entry.has_object or self.objects.intact(entry):
+        intact = not entry.has_object or self.objects.intact(entry)
+        if intact and not (thorough and entry.has_object):
             return False
         content = self.objects.content(entry)
+        if intact and content is not None:
+            return False
         if content is None:
             content = self.pristine.read(entry.digest)
         if content is None:
@@ -58,6 +62,7 @@ class Store:
 
 def create(root: bytes) -> None:
     """Make an empty store at ``root``, or complete one whose creation was interrupted."""
+    os.makedirs(root, mode=0o700, exist_ok=True)  # makedirs gives the mode to the last directory only
     for name in DIRECTORIES:
         os.makedirs(os.path.join(root, name), mode=0o700, exist_ok=True)
     if not os.path.exists(root + b"/VERSION"):

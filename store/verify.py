@@ -47,7 +47,7 @@ class Fault(NamedTuple):
     guarded: bool = True
     """Of an object: whether the files it is for are guarded (bytecode is not: Python builds it again)."""
     copied: bool = False
-    """Of an object: whether an intact pristine copy is kept to rebuild it from."""
+    """Of an object: whether its content is still to be had, from a pristine copy or (chmod, touch) from itself."""
 
 
 class Verified(NamedTuple):
@@ -212,7 +212,17 @@ def _object(store: Store, wanted: _Wanted, copies: Iterable[str]) -> Fault | Non
         what = UNGUARDED
     if not what:
         return None
+    if what == EDITED and not copied:
+        copied = _only_touched(store, entry)
     return Fault(OBJECT, what, entry.object_name, "", wanted.path, wanted.guarded, copied)
+
+
+def _only_touched(store: Store, entry: Entry) -> bool:
+    """Whether an object's mode or time was changed but not its content: then it is its own copy."""
+    try:
+        return store.objects.content(entry) is not None
+    except OSError:
+        return False
 
 
 def _what_is_wrong(store: Store, entry: Entry) -> str:
