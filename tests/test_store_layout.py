@@ -172,7 +172,7 @@ def big(number, *more):
 
 
 def test_the_nearest_checkout_is_taken(world):
-    """A ready checkout of the state is used; else the nearest is transformed, if that is cheap; else one is laid out."""
+    """A ready checkout of the state is used; else the nearest is transformed, if cheap; else one is laid out."""
     first, near, far = world.keep(big(1)), world.keep({b"other": File(b"far\n")}), world.keep({b"x": File(b"x\n")})
     store = world.store
     assert layout.plan(store, first.name, first.manifest, 2) == Plan(first.name, None, None)
