@@ -281,7 +281,7 @@ def test_build_for_a_place(tmp_path: Path, place: str) -> None:
     (root / "mine").touch()
     venv.build_fresh(str(stage), str(root), PYTHONS[HERE])
     assert named(str(stage), str(stage)) == []
-    assert not list(stage.rglob("__pycache__"))
+    assert list(stage.rglob("__pycache__"))  # the first pip is as quick as any
     assert os.listdir(root) == ["mine"]
     os.rename(root, tmp_path / "old")
     os.rename(stage, root)
