@@ -97,9 +97,12 @@ def standing(store: Store) -> list[Standing]:
 
 
 def take(store: Store, tree: Standing) -> Checkout | None:
-    """A standing tree with its index; None where that cannot be believed."""
+    """A standing tree with its index; None where that cannot be believed: then the next sweep buries the tree."""
     known = load_index(store, tree.name)
-    return Checkout(tree.path, tree.name, known) if known is not None else None
+    if known is None:
+        disk.discard(index_path(store, tree.name))
+        return None
+    return Checkout(tree.path, tree.name, known)
 
 
 def ready(store: Store) -> list[Checkout]:

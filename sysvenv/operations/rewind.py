@@ -18,6 +18,10 @@ from sysvenv.operations.results import FileCounts, Rewound, Step
 from sysvenv.operations.session import UV_LOCK, Context, Session
 
 
+FRESH = ("sysvenv", "clean")
+"""The command that leads to an environment with nothing installed."""
+
+
 class Plan(NamedTuple):
     """Where a rewind leads."""
 
@@ -68,11 +72,10 @@ def restore(context: Context, target: str, dry_run: bool = False) -> Rewound:
 def clean(context: Context, keep_baseline: bool = False, dry_run: bool = False) -> Rewound:
     """Switch to a fresh environment of the same Python, or to the baseline. An operation of its own."""
     with recover.enter(context, "sysvenv clean") as session:
-        words = ["sysvenv", "clean", "--keep-baseline"] if keep_baseline else ["sysvenv", "clean"]
         if keep_baseline:
             name = snapshots.resolve(context.home, session.history, snapshots.BASELINE)
-            return _switch(session, history.CLEAN, "the baseline", name, words, dry_run)
-        return _switch(session, history.CLEAN, "a fresh environment", fresh_state(session), words, dry_run)
+            return _switch(session, history.CLEAN, "the baseline", name, [*FRESH, "--keep-baseline"], dry_run)
+        return _switch(session, history.CLEAN, "a fresh environment", fresh_state(session), [*FRESH], dry_run)
 
 
 def take_back(session: Session) -> Rewound:
@@ -296,10 +299,14 @@ def _first_state(session: Session) -> Manifest:
 
 
 def fresh_state(session: Session) -> str:
-    """Build a fresh environment of the same Python aside, and keep it as a state; returns its manifest."""
+    """The manifest of a fresh environment of the same Python: the one of an earlier clean, or built aside and kept."""
     python = manifest.interpreter(session.recorded) or manifest.interpreter(_first_state(session))
     if python is None or not venv.interpreter_present(python):
         raise SysvenvError("The environment's Python is gone, so no fresh one can be made.", "Run: sysvenv doctor")
+    for operation in reversed(session.history.all()[0]):
+        if operation.kind == history.CLEAN and operation.command == FRESH and operation.manifest:
+            if manifest.interpreter(session.manifest(operation.manifest)) == python:
+                return operation.manifest
     place = trees.free_slot(session.store) + trees.BUILDING
     venv.build_fresh(os.fsdecode(place), session.home.venv, python.base)
     try:
