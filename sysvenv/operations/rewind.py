@@ -17,7 +17,6 @@ from sysvenv.operations.capture import capture_tree
 from sysvenv.operations.results import FileCounts, Rewound, Step
 from sysvenv.operations.session import UV_LOCK, Context, Session
 
-
 FRESH = ("sysvenv", "clean")
 """The command that leads to an environment with nothing installed."""
 
@@ -304,9 +303,9 @@ def fresh_state(session: Session) -> str:
     if python is None or not venv.interpreter_present(python):
         raise SysvenvError("The environment's Python is gone, so no fresh one can be made.", "Run: sysvenv doctor")
     for operation in reversed(session.history.all()[0]):
-        if operation.kind == history.CLEAN and operation.command == FRESH and operation.manifest:
-            if manifest.interpreter(session.manifest(operation.manifest)) == python:
-                return operation.manifest
+        known = operation.manifest if operation.command == FRESH else ""
+        if known and manifest.interpreter(session.manifest(known)) == python:
+            return known
     place = trees.free_slot(session.store) + trees.BUILDING
     venv.build_fresh(os.fsdecode(place), session.home.venv, python.base)
     try:
