@@ -107,11 +107,13 @@ def test_an_interrupted_operation(upgraded: Environment) -> None:
 
 def test_damaged_history(upgraded: Environment) -> None:
     """Damaged records are told as notes; the rest of status stands."""
+    head = Path(upgraded.home.head).read_bytes()
     Path(upgraded.home.head).write_bytes(b"{")
     found = look(upgraded)
     assert found.operation == 2 and "HEAD" in found.notes[0] and found.unrecorded == "none"
     Path(upgraded.home.head).unlink()
     assert look(upgraded).operation == 2
+    Path(upgraded.home.head).write_bytes(head)
     Path(upgraded.home.history, "002_before.json").write_bytes(b"\xff")
     found = look(upgraded)
     assert any("002_before" in note for note in found.notes)
