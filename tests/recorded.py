@@ -41,7 +41,7 @@ class Environment:
 
     def pip(self, *arguments: str) -> Recorded:
         """Run pip to its end and record it."""
-        recording = record.begin(self.context, None, Command(["pip", *arguments], "/", os.getpid()), {})
+        recording = record.begin(self.context, None, Command(["python", "-m", "pip", *arguments], "/", os.getpid()), {})
         return recording.finish(Outcome(self.bare_pip(*arguments)), None)
 
     def bare_pip(self, *arguments: str) -> int:

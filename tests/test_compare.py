@@ -122,7 +122,7 @@ def test_an_operation_without_an_end(env: Environment) -> None:
     """What a running or interrupted pip did so far is the difference to the live tree."""
     from sysvenv.operations.record import Command, begin
 
-    recording = begin(env.context, None, Command(["pip", "install", "demo"], "/", 1), {})
+    recording = begin(env.context, None, Command(["python", "-m", "pip", "install", "demo"], "/", 1), {})
     env.bare_pip("install", "demo")
     recording.session.leave()
     found = compare(env.context, "1", None, True, False)

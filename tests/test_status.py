@@ -101,7 +101,7 @@ def test_an_interrupted_operation(upgraded: Environment) -> None:
 
     rewind.undo(upgraded.context)
     assert look(upgraded).undone == 1
-    begin(upgraded.context, None, Command(["pip", "install", "x"], "/", 1), {}).session.leave()
+    begin(upgraded.context, None, Command(["python", "-m", "pip", "install", "x"], "/", 1), {}).session.leave()
     assert look(upgraded).pending == 3
 
 
