@@ -1,0 +1,232 @@
+"""Faults: whichever system call fails, or is the last one before a kill, the old state or the new one stands whole."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import os
+import shutil
+import traceback
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fingerprint import Fingerprint, fingerprint
+from tiny import ONE, PIP, TWO, Tiny
+
+from store import disk
+from store.errors import StoreError
+from store.verify import EDITED, UNGUARDED, verify
+from sysvenv.errors import SysvenvError
+from sysvenv.history import History, read_head
+from sysvenv.operations import label, record, recover, rewind
+from sysvenv.operations.record import Outcome
+
+CALLS = ["open", "link", "rename", "mkdir", "rmdir", "unlink", "symlink", "write", "fsync", "utime", "chmod", "fchmod"]
+GROWING = {"open", "link", "mkdir", "symlink", "write", "sync_filesystem"}
+"""What fails on a full disk; names can still be renamed and removed."""
+DONE, TOLD, KILLED, SURPRISED = 0, 1, 137, 99
+SAMPLE = 6
+"""How many of an operation's calls are tried with each fault when not all are."""
+
+
+class Faults:
+    """Counts the calls that change something, and lets the one numbered ``at`` go wrong."""
+
+    def __init__(self, kind: str, at: int) -> None:
+        self.kind = kind
+        self.at = at
+        self.count = 0
+        self.armed = False
+
+    def install(self) -> None:
+        """Wrap the calls, for good: this is for a forked process. Nothing is flushed, as the machine stays up."""
+        for name in CALLS:
+            real = (lambda *_, **__: None) if name == "fsync" else getattr(os, name)
+            setattr(os, name, functools.partial(self._call, name, real))
+        disk.exchange = functools.partial(self._call, "exchange", disk.exchange)
+        disk.sync_filesystem = functools.partial(self._call, "sync_filesystem", lambda path: None)
+        self.armed = True
+
+    def _call(self, name: str, real: Callable[..., object], *arguments: object, **options: object) -> object:
+        if not self.armed or (name == "open" and not int(arguments[1]) & os.O_CREAT):  # type: ignore[call-overload]
+            return real(*arguments, **options)
+        self.count += 1
+        if self.kind == "kill" and self.count == self.at:
+            os._exit(KILLED)
+        if self.kind == "bad disk" and self.count == self.at:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        if self.kind == "full disk" and self.count >= self.at > 0 and name in GROWING:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(*arguments, **options)
+
+
+def install_two(home: Tiny, faults: Faults) -> None:
+    """A recorded pip. What pip itself does is not counted; it runs whole."""
+    recording = record.begin(home.context, None, PIP, {})
+    recording.meanwhile()
+    faults.armed = False
+    home.install("2.0", TWO)
+    faults.armed = True
+    recording.finish(Outcome(0), None)
+
+
+def edit(home: Tiny) -> None:
+    """Edit in place and save anew: what snapshots share, and what they do not."""
+    for name in ("demo/__init__.py", "by_hand.py"):
+        with open(home.site / name, "a") as file:
+            file.write("# edited\n")
+    (home.site / "demo" / "by_hand.py").write_text("new\n")
+
+
+Operation = Callable[[Tiny, Faults], object]
+OPERATIONS: dict[str, tuple[str, Operation]] = {
+    "undo": ("at two", lambda home, _: rewind.undo(home.context)),
+    "undo of two": ("at two", lambda home, _: rewind.undo(home.context, 2)),
+    "undo of an edit": ("edited", lambda home, _: rewind.undo(home.context)),
+    "redo": ("undone", lambda home, _: rewind.redo(home.context)),
+    "restore": ("edited", lambda home, _: rewind.restore(home.context, "@1")),
+    "snapshot": ("edited", lambda home, _: label.snapshot(home.context, "named")),
+    "record": ("at one", install_two),
+}
+
+
+@pytest.fixture(scope="module")
+def starts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tiny]:
+    """The homes operations start from: @1 has demo 1, @2 has demo 2, redo leads to @2, and @2 with edits."""
+    place = tmp_path_factory.mktemp("starts")
+    one = Tiny(place / "at one")
+    one.begin()
+    one.pip("1.0", ONE)
+    two = one.copy(place / "at two")
+    two.pip("2.0", TWO)
+    undone = two.copy(place / "undone")
+    rewind.undo(undone.context)
+    edited = two.copy(place / "edited")
+    edit(edited)
+    return {"at one": one, "at two": two, "undone": undone, "edited": edited}
+
+
+@pytest.fixture(autouse=True)
+def unflushed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine stays up: flushing would only cost time."""
+    monkeypatch.setattr(os, "fsync", lambda fd: None)
+    monkeypatch.setattr(disk, "sync_filesystem", lambda path: None)
+
+
+def run(home: Tiny, operation: Operation, kind: str, at: int) -> tuple[int, int]:
+    """Run an operation in a process of its own with one fault; its exit code, and how many calls were counted."""
+    reader, writer = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # xdist has threads; the child uses none of them
+        pid = os.fork()
+    if not pid:
+        os.close(reader)
+        code = SURPRISED
+        faults = Faults(kind, at)
+        real_write = os.write
+        try:
+            faults.install()
+            operation(home, faults)
+            code = DONE
+        except (OSError, StoreError, SysvenvError):
+            code = TOLD
+        except BaseException:  # noqa: BLE001 (told as SURPRISED, with its traceback)
+            faults.armed = False
+            traceback.print_exc()
+        finally:
+            real_write(writer, b"%d" % faults.count)
+            os._exit(code)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        counted = pipe.read()
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status), int(counted or 0)
+
+
+def states_of(home: Tiny, scratch: Path) -> dict[int, Fingerprint]:
+    """The tree of every recorded operation, taken from a copy that was never broken."""
+    copy = home.copy(scratch)
+    states = {}
+    for number in History(copy.home).numbers():
+        rewind.restore(copy.context, f"@{number}")
+        states[number] = fingerprint(copy.venv)
+    shutil.rmtree(scratch)
+    return states
+
+
+def check(home: Tiny, allowed: list[Fingerprint], states: dict[int, Fingerprint]) -> None:
+    """The next command recovers: a whole state stands, nothing a manifest names is damaged, undo and redo work."""
+    recover.enter(home.context, "check").leave()
+    found = fingerprint(home.venv)
+    assert found in allowed
+    assert (home.root / "venv/notes.txt").read_text() == "the user's own"
+    assert not any(name.endswith(".building") for name in os.listdir(home.root / "store/trees"))
+    with recover.enter(home.context, "check") as session:
+        faults = [f for f in verify(session.store, []).faults if f.what not in (EDITED, UNGUARDED)]
+    assert faults == []
+    assert History(home.home).all()[1] == []
+    if not rewind.restore(home.context, "@0").unchanged:
+        assert fingerprint(home.venv) == states[0]
+        rewind.undo(home.context)
+    assert fingerprint(home.venv) == found
+    with recover.enter(home.context, "check") as session:
+        possible = session.position.operation > 0 or session.drifted(session.audit())
+    if possible:
+        rewind.undo(home.context)
+        after = read_head(home.home).operation
+        assert fingerprint(home.venv) in ([states[after]] if after in states else allowed)
+        rewind.redo(home.context)
+        assert fingerprint(home.venv) == found
+
+
+def chosen(total: int, name: str, kind: str, every: bool) -> list[int]:
+    """Which calls are tried: all, or a sample spread over the operation, another one for each kind of fault."""
+    if every:
+        return list(range(1, total + 1))
+    step = max(total / SAMPLE, 1)
+    first = 1 + len(name + kind) % max(int(step), 1)
+    return sorted({int(first + step * number) for number in range(SAMPLE)} & set(range(1, total + 1)) | {total})
+
+
+def try_all(starts: dict[str, Tiny], tmp_path: Path, name: str, kind: str, every: bool) -> None:
+    start, operation = OPERATIONS[name]
+    home = starts[start]
+    states = states_of(home, tmp_path / "states")
+    whole = home.copy(tmp_path / "whole")
+    old = fingerprint(whole.venv)
+    code, total = run(whole, operation, "none", 0)
+    assert (code, total > 10) == (DONE, True)
+    new = fingerprint(whole.venv)
+    check(whole, [new], states)
+    outcomes = set()
+    for at in chosen(total, name, kind, every):
+        broken = home.copy(tmp_path / str(at))
+        code, _ = run(broken, operation, kind, at)
+        assert code != SURPRISED, (name, kind, at)
+        outcomes.add(code)
+        try:
+            check(broken, [old, new], states)
+        except BaseException as error:
+            error.args = (f"{name}: {kind} at call {at} of {total}: {error}",)
+            raise
+        shutil.rmtree(broken.root)
+    assert outcomes & ({KILLED} if kind == "kill" else {DONE, TOLD})
+
+
+@pytest.mark.parametrize("kind", ["kill", "bad disk", "full disk"])
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_a_fault_leaves_the_old_state_or_the_new(starts: dict[str, Tiny], tmp_path: Path, name: str, kind: str) -> None:
+    """A sample of an operation's calls: killed before it, failing at it, or the disk full from it on."""
+    try_all(starts, tmp_path, name, kind, every=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["kill", "bad disk", "full disk"])
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_fault_leaves_the_old_state_or_the_new(
+    starts: dict[str, Tiny], tmp_path: Path, name: str, kind: str
+) -> None:
+    """The same with each of the operation's calls in turn."""
+    try_all(starts, tmp_path, name, kind, every=True)
