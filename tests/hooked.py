@@ -64,6 +64,17 @@ class Recording:
         _note("finish", exit_code=outcome.exit_code, signal=outcome.signal, report=names)
         return outcome
 """
+# And for sysvenv/operations/session.py, so that nothing of the store is needed: here, only the hook is on trial.
+_SESSION = """
+from typing import Any, NamedTuple
+
+class Context(NamedTuple):
+    home: Any
+    config: Any
+    tool_python: str
+    wait: bool = True
+    on_wait: Any = None
+"""
 _RENDER = """
 import os
 def recorded(result, config=None):
@@ -77,6 +88,7 @@ def make_tool(place: Path) -> str:
     for package in ("sysvenv", "store"):
         shutil.copytree(REPOSITORY / package, code / package, ignore=shutil.ignore_patterns("__pycache__"))
     (code / "sysvenv/operations/record.py").write_text(_RECORD)
+    (code / "sysvenv/operations/session.py").write_text(_SESSION)
     shutil.rmtree(code / "sysvenv/render")
     (code / "sysvenv/render.py").write_text(_RENDER)
     subprocess.run([sys.executable, "-I", "-m", "venv", "--without-pip", place / "env"], check=True)
