@@ -199,7 +199,7 @@ def try_all(starts: dict[str, Tiny], tmp_path: Path, name: str, kind: str, every
     code, total = run(whole, operation, "none", 0)
     assert (code, total > 10) == (DONE, True)
     new = fingerprint(whole.venv)
-    check(whole, [new], states)
+    check(whole, [old, new], states)
     outcomes = set()
     for at in chosen(total, name, kind, every):
         broken = home.copy(tmp_path / str(at))
