@@ -73,7 +73,7 @@ def _distributions(root: str, python: Interpreter) -> list[Distribution]:
 
 def _pip(root: str, found: list[Distribution]) -> Problem:
     """Whether pip could run, as far as its files tell."""
-    ways = "Run: sysvenv undo, if it went just now; or python -m ensurepip"
+    ways = f"Run: sysvenv undo, if it went just now; or {root}/bin/python -m ensurepip"
     pip = next((distribution for distribution in found if distribution.name == "pip"), None)
     if pip is None:
         return Problem(Finding("error", "pip", "There is no pip in the environment.", ways))
@@ -85,7 +85,8 @@ def _pip(root: str, found: list[Distribution]) -> Problem:
     started = _started_by(root + "/bin/pip")
     if started and not os.access(started, os.X_OK):
         sentence = f"{root}/bin/pip starts {started}, which is not there: was the environment moved?"
-        return Problem(Finding("error", "pip", sentence, "Run: python -m pip install --force-reinstall pip"))
+        remedy = f"Run: {root}/bin/python -m pip install --force-reinstall pip"
+        return Problem(Finding("error", "pip", sentence, remedy))
     return fine("pip", f"pip {pip.version} has all its files.")
 
 

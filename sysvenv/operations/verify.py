@@ -49,7 +49,7 @@ def _records(session: Session) -> tuple[list[Finding], set[str]]:
             sentence = f"@{operation.number} follows @{operation.parent}, of which there is no record."
             findings.append(Finding("error", "history", sentence, "Run: sysvenv history"))
     if not findings:
-        findings.append(Finding("ok", "history", f"The records of {len(operations)} operations can be read."))
+        findings.append(Finding("ok", "history", f"{_many(len(operations), 'operation')} can be read."))
     for name in snapshots.names(session.home):
         try:
             names.add(snapshots.read(session.home, name).manifest)
@@ -67,10 +67,10 @@ def _head(session: Session) -> Iterator[Finding]:
 def _sound(found: kept.Verified) -> list[Finding]:
     """A sentence for each part of the store in which nothing is wrong."""
     parts = {
-        kept.MANIFEST: f"{found.manifests} manifests can be read.",
-        kept.SEGMENT: f"{found.segments} segments can be read.",
-        kept.OBJECT: f"{found.objects} objects are what their names say.",
-        kept.PRISTINE: f"{found.copies} pristine copies are intact.",
+        kept.MANIFEST: f"{_many(found.manifests, 'manifest')} can be read.",
+        kept.SEGMENT: f"{_many(found.segments, 'segment')} can be read.",
+        kept.OBJECT: f"{_many(found.objects, 'object')} checked: the content is what the name says.",
+        kept.PRISTINE: f"{_many(found.copies, 'pristine file')} intact.",
     }
     faulty = {fault.subject for fault in found.faults}
     return [Finding("ok", subject, sentence) for subject, sentence in parts.items() if subject not in faulty]
@@ -113,8 +113,12 @@ def _remedy(fault: Fault) -> str:
     return "States that need it cannot be restored. Bring it back from a backup of the store, if there is one."
 
 
+def _many(count: int, noun: str) -> str:
+    return f"1 {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def _count(group: list[Fault], noun: str) -> str:
-    return f"1 {noun} is" if len(group) == 1 else f"{len(group)} {noun}s are"
+    return f"{_many(len(group), noun)} {'is' if len(group) == 1 else 'are'}"
 
 
 def _names(group: list[Fault]) -> str:
@@ -134,7 +138,7 @@ def _live(session: Session) -> tuple[Finding, int]:
     except FileNotFoundError:
         return Finding("warning", "environment", look.changing().message, "Run sysvenv verify when that is done."), 0
     if counts is None:
-        return Finding("ok", "environment", f"{files} files are as they were recorded."), files
+        return Finding("ok", "environment", f"{_many(files, 'file')} checked: all as recorded."), files
     sentence = (
         f"It differs from what is recorded: {counts.added} files added, {counts.removed} removed, "
         f"{counts.modified} modified. That is no damage."
