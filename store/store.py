@@ -40,8 +40,10 @@ class Store:
         Returns whether anything had to be done. The inode found in its place is kept under its own name: it is
         somebody's edit. Raises Damaged where no intact copy exists.
         """
-        intact = not entry.has_object or self.objects.intact(entry)
-        if intact and not (thorough and entry.has_object):
+        if not entry.has_object:
+            return False
+        intact = self.objects.intact(entry)
+        if intact and not thorough:
             return False
         content = self.objects.content(entry)
         if intact and content is not None:
