@@ -108,8 +108,8 @@ class Status(NamedTuple):
     """What the store takes beyond the live environment: allocated bytes of inodes the environment does not hold."""
     venv_bytes: int
     unrecorded: str
-    """One of "none", "yes", or "maybe" (somebody is at work, or it cannot be told). Without --check, "none" means as far
-    as the times of directories tell: an edit in place does not show."""
+    """One of "none", "yes", or "maybe" (somebody is at work, or it cannot be told). Without --check, "none" means as
+    far as the times of directories tell: an edit in place does not show."""
     changed: tuple[Change, ...] = ()
     changed_files: FileCounts = FileCounts()
     checked: bool = False
