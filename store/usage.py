@@ -22,10 +22,7 @@ def beyond(store: Store, live: Index | None) -> int:
     Checkouts hold inodes of objects; what they cost is their directories. A file edited in place counts as held.
     """
     held = {ino for block in live.blocks.values() for ino in block.columns[0]} if live is not None else set()
-    total = _below(store.objects.root, held)
-    for root in (store.segments.root, store.pristine.root, store.manifests.root, store.indexes, store.trash):
-        total += _below(root, held)
-    total += _below(store.rescued, held)
+    total = _below(store.root, held, but=store.trees)
     for checkout in trees.ready(store):
         total += sum(_allocated(os.path.join(checkout.path, path)) for path in checkout.expected.directories)
     return total
@@ -42,8 +39,8 @@ def of_tree(live: Index) -> int:
     return total
 
 
-def _below(root: bytes, held: set[int]) -> int:
-    """Allocated bytes of a directory with all below it, but for ``held`` inodes; each inode counts once."""
+def _below(root: bytes, held: set[int], but: bytes) -> int:
+    """Allocated bytes of a directory and all below it but ``held`` inodes and what is in ``but``; each inode once."""
     seen = set(held)
     total = _allocated(root)
     waiting = [root]
@@ -58,7 +55,7 @@ def _below(root: bytes, held: set[int]) -> int:
                     continue
                 seen.add(entry.inode())
                 total += _allocated(entry.path)
-                if entry.is_dir(follow_symlinks=False):
+                if entry.path != but and entry.is_dir(follow_symlinks=False):
                     waiting.append(entry.path)
     return total
 
