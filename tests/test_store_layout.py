@@ -162,6 +162,14 @@ def test_a_directory_somebody_wrote_into_stays(world):
     assert os.lstat(after.path + b"/x").st_mode & 0o777 == 0o755
 
 
+def test_a_directory_that_is_gone_already_is_no_hindrance(world):
+    """Somebody deleted in a spare what the transform was about to delete."""
+    one, two = world.keep({b"a/b/c": File(), b"d": File(b"d\n")}), world.keep({b"d": File(b"d\n")})
+    checkout = layout.lay_out(world.store, one.name, one.manifest)
+    shutil.rmtree(checkout.path + b"/a")
+    check(world, layout.transform(world.store, checkout, two.name, two.manifest), two, {b"d": File(b"d\n")})
+
+
 # Plans
 
 
@@ -188,16 +196,16 @@ def test_the_nearest_checkout_is_taken(world):
     assert trees.has_trash(store)
 
 
-def test_a_cheap_difference_is_a_transform(world):
+def test_a_cheap_difference_is_a_transform(world, monkeypatch):
     """Where most segments are shared, the checkout is changed rather than made; unless it is pinned."""
     one = world.keep({b"%d/m.py" % each: File(b"%d\n" % each) for each in range(60)})
     small = {part.segment: world.store.segments.read(part.segment) for part in one.manifest.parts}
     shortest = min(small.values(), key=len)
     other = world.keep_tree({path: entry for path, entry in one.tree.items() if path not in shortest})
     checkout = layout.lay_out(world.store, one.name, one.manifest)
+    monkeypatch.setattr(layout, "WORTH_A_TRANSFORM", 1)
     plan = layout.plan(world.store, other.name, other.manifest, 2)
-    cheap = 2 * len(shortest) * layout.WORTH_A_TRANSFORM <= len(one.tree)
-    assert (plan.start is not None) == cheap
+    assert plan.start is not None and (plan.start.path, plan.give_up) == (checkout.path, None)
     steps = Plan(other.name, checkout, None)
     assert layout.apply(world.store, steps, other.manifest).path == checkout.path
     pinned = layout.plan(world.store, other.name, other.manifest, 2, [checkout.name])

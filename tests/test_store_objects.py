@@ -209,6 +209,22 @@ def test_a_touched_object_heals_without_a_copy(world):
     assert os.lstat(place).st_mode & 0o777 == 0o600
 
 
+def test_a_thorough_heal_reads_what_looks_intact(world):
+    """A store through a mapping, or an edit that put the mtime back, shows only to whoever reads."""
+    place, entry = make(world)
+    world.store.objects.link_in(place, entry)
+    world.store.pristine.keep("ab" * 16, [(entry, place)], text_only=False)
+    assert not world.store.heal(entry, thorough=True)
+    with open(place, "r+b") as file:
+        file.write(b"X")
+    os.utime(place, ns=(DAY, DAY))
+    assert world.store.objects.intact(entry)
+    assert not world.store.heal(entry)
+    assert world.store.heal(entry, thorough=True)
+    assert world.store.objects.content(entry) == PLAIN.content
+    assert disk.read(place)[:1] == b"X"
+
+
 def test_a_wrong_copy_is_not_believed(world):
     """An object is never rebuilt from bytes that are not its content."""
     place, entry = make(world)

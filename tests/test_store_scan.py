@@ -169,6 +169,21 @@ def test_a_directory_replaced_by_a_link_is_gone_with_all_it_held(world, tmp_path
     assert (tmp_path / "src" / "m.py").exists()
 
 
+def test_a_change_the_directory_does_not_show(world):
+    """A file deleted, or replaced by a directory, where the directory's time was put back: each row is looked at."""
+    kept = world.keep(SMALL)
+    checkout = layout.lay_out(world.store, kept.name, kept.manifest)
+    place = checkout.path + b"/lib/pkg"
+    before = os.lstat(place).st_mtime_ns
+    os.unlink(place + b"/m.py")
+    os.unlink(place + b"/n.py")
+    os.mkdir(place + b"/n.py")
+    edit_in_place(place + b"/deep/o.py")
+    os.utime(place, ns=(before, before))
+    assert look(world, checkout).changed.keys() == {b"lib/pkg/m.py", b"lib/pkg/n.py", b"lib/pkg/deep/o.py"}
+    assert look(world, checkout).changed[b"lib/pkg/n.py"] is None
+
+
 def test_data_is_told_from_the_environment(world):
     """The user's files are known by inode and never part of the state; what becomes data leaves the state."""
     kept = world.keep(SMALL)
@@ -326,12 +341,36 @@ def test_a_large_audit_is_shared_and_never_less_than_whole(large, monkeypatch, w
     opened = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
     try:
         assert sorted(audit.touched(checkout.path, blocks)) == sorted(chosen)
+        touched, moved = audit.look(checkout.path, checkout.expected, blocks)
+        assert (sorted(touched), moved) == (sorted(chosen), [])
     finally:
         for path in chosen:
             os.utime(os.path.join(checkout.path, path), ns=(mtimes[path], mtimes[path]))
     if opened:
         assert len(os.listdir("/proc/self/fd")) == opened
     assert audit.touched(checkout.path, blocks) == []
+
+
+def test_the_forked_process_goes_no_further(large, monkeypatch):
+    """What the fork returns zero to answers, and does nothing else of the caller's."""
+    _, checkout = large
+
+    class Ended(BaseException):
+        pass
+
+    def answer(root, blocks, writer):
+        os.close(writer)
+        raise Ended
+
+    monkeypatch.setattr(os, "fork", lambda: 0)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(audit, "_answer", answer)
+    before = set(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else set()
+    with pytest.raises(Ended):
+        audit.touched(checkout.path, list(checkout.expected.blocks.values()))
+    for fd in set(os.listdir("/proc/self/fd")) - before if before else ():
+        if os.path.exists(f"/proc/self/fd/{fd}"):
+            os.close(int(fd))
 
 
 def test_the_forked_half_answers_on_its_pipe(large, monkeypatch):
@@ -356,10 +395,11 @@ def test_halves_cover_every_row_once(large):
     """The two processes share the rows without a gap, also within a block."""
     _, checkout = large
     blocks = list(checkout.expected.blocks.values())
-    mine, theirs = audit._halves(blocks, sum(block.count for block in blocks))
+    rows = sum(block.count for block in blocks)
+    mine, theirs = audit._halves(blocks, rows // 2)
     paths = [path for block in [*mine, *theirs] for path in block.paths]
     assert sorted(paths) == sorted(path for block in blocks for path in block.paths)
-    assert abs(sum(b.count for b in mine) - sum(b.count for b in theirs)) <= 1
+    assert sum(block.count for block in mine) == rows // 2
 
 
 def test_what_one_audit_proved_is_not_looked_at_again(world):

@@ -12,7 +12,8 @@ from hypothesis import given
 from specimens import Dir, File, Link, edit_in_place, mutate, on_disk, plain_sort, seen_as, specs, worlds, write
 
 from store import audit, disk, layout, swap, trees
-from store.index import Index
+from store.index import Index, block
+from store.scan import OURS as OURS_KIND
 from store.scan import Drift, survey
 from store.trees import Marker
 
@@ -136,6 +137,46 @@ def test_directories_get_their_modes_back(world):
     assert rescued_content(mended) == [b"late"]
 
 
+def test_a_row_too_young_to_believe_is_no_edit(world):
+    """What git calls racily clean needs no mending, and is not told as healed."""
+    ready = spare(world, OLD)
+    racy = {path: row for path, row in ready.expected.rows() if row.ino}
+    blocks = {
+        name: block(name, world.store.segments.read(name), {p: r.ino for p, r in racy.items()}, frozenset(racy))
+        for name in ready.expected.blocks
+    }
+    ready = ready._replace(expected=ready.expected._replace(blocks=blocks))
+    mended = mend(world, ready)
+    assert (mended.healed, mended.rescued) == ((), ())
+    assert fingerprint(ready.path) == seen_as(OLD)
+
+
+def test_mending_on_full_inodes_writes_durable_copies(world, monkeypatch):
+    """Where no more links can be made, what is mended is copied, and flushed before the tree goes live."""
+    ready = spare(world, OLD)
+    os.unlink(ready.path + b"/old/o.py")
+    synced = []
+
+    def full(source, target):
+        raise OSError(errno.EMLINK, "too many links")
+
+    monkeypatch.setattr(disk, "link", full)
+    monkeypatch.setattr(disk, "barrier", lambda root, files: synced.extend(files))
+    mended = mend(world, ready)
+    assert synced == [ready.path + b"/old/o.py"]
+    assert audit.touched(ready.path, list(mended.checkout.expected.blocks.values())) == []
+
+
+def test_a_directory_of_ours_that_came_later_stays(world):
+    """A directory that holds what is neither tracked nor the user's cannot go, and does no harm."""
+    ready = spare(world, OLD)
+    os.mkdir(ready.path + b"/later")
+    write(ready.path + b"/later/x.data", File())
+    mended = swap.mend(world.store, ready, Index("", {}, {}, {}), (), lambda path, mode: OURS_KIND)
+    assert mended.rescued == ()
+    assert os.path.exists(ready.path + b"/later/x.data")
+
+
 def test_a_missing_object_does_not_hide_a_late_write(world):
     """A file whose object is gone is rescued and the object rebuilt."""
     ready = spare(world, {b"a": File(), b"e": File(b"")})
@@ -236,7 +277,7 @@ def test_data_saved_anew_during_the_swap_is_not_lost(world, monkeypatch):
 def test_data_deleted_or_saved_after_the_swap_is_left_alone(world, monkeypatch):
     """What happens to the user's files in the live tree right after the exchange is their doing, and stays."""
     now, ready = live(world, OLD), spare(world, NEW)
-    for name in (b"/a.data", b"/b.data", b"/c.data"):
+    for name in (b"/a.data", b"/b.data", b"/c.data", b"/d.data"):
         write(world.live + name, File(b"first"))
     real = disk.exchange
 
@@ -245,13 +286,17 @@ def test_data_deleted_or_saved_after_the_swap_is_left_alone(world, monkeypatch):
         os.unlink(world.live + b"/a.data")
         write(world.live + b"/b.data", File(b"second"))
         os.unlink(ready.path + b"/c.data")
+        write(world.live + b"/d.data", File(b"third"))
+        write(ready.path + b"/d.data", File(b"fourth"))
         return done
 
     monkeypatch.setattr(disk, "exchange", exchange)
-    go(world, now, ready)
+    with open(world.live + b"/d.data", "rb"):  # its inode number is not given out again meanwhile
+        go(world, now, ready)
     assert [os.path.exists(world.live + name) for name in (b"/a.data", b"/b.data", b"/c.data")] == [False, True, True]
     assert disk.read(world.live + b"/b.data") == b"second"
-    assert not any(name.endswith(b".data") for name in os.listdir(ready.path))
+    assert disk.read(world.live + b"/d.data") == b"third"
+    assert [name for name in os.listdir(ready.path) if name.endswith(b".data")] == [b"d.data"]
 
 
 def test_a_lock_stays_one_inode(world):

@@ -89,6 +89,29 @@ def test_the_one_unused_for_longest_is_first(world):
     assert [each.name for each in trees.ready(world.store)] == [two.name, one.name]
 
 
+def test_a_tree_with_a_damaged_index_is_not_taken(world):
+    """An index that cannot be believed is dropped, and its tree swept away next time."""
+    checkout = lay(world)
+    path = trees.index_path(world.store, checkout.name)
+    with open(path, "r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"!")
+    (standing,) = trees.standing(world.store)
+    assert standing.manifest == world.kept.name
+    assert trees.take(world.store, standing) is None
+    trees.sweep(world.store, world.live)
+    assert os.listdir(world.store.trees) == []
+
+
+def test_what_was_live_last_is_used_last(world):
+    """Touching an index says that its tree was live until now."""
+    one, two = lay(world), lay(world)
+    for name in (one.name, two.name):
+        os.utime(trees.index_path(world.store, name), ns=(5, 5))
+    trees.touch(world.store, one.name)
+    assert [tree.name for tree in trees.standing(world.store)] == [two.name, one.name]
+
+
 def test_a_slot_is_never_taken_twice(world):
     """A tree under construction holds its slot."""
     first = trees.free_slot(world.store)
