@@ -11,6 +11,7 @@ from store.errors import StoreError, Unsupported
 
 NO_EXCHANGE = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EXDEV, errno.EPERM})
 NO_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _AT_FDCWD = -2 if sys.platform == "darwin" else -100
 _RENAME_EXCHANGE = 2  # linux/fs.h; macOS calls it RENAME_SWAP and gives it the same number
 _FICLONE = 0x40049409  # linux/fs.h

@@ -112,7 +112,7 @@ class Block:
         chosen._columns = tuple(array("q", [column[row] for row in rows]) for column in self.columns)
         return chosen
 
-    def amended(self, inodes: Mapping[bytes, int | None]) -> "Block":
+    def amended(self, inodes: Mapping[bytes, int | None]) -> Block:
         """The same block with other inode numbers for some paths; None drops the row."""
         rows = [row for row, path in enumerate(self.paths) if inodes.get(path, 0) is not None]
         paths = [self.paths[row] for row in rows]

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 from store import disk, index
@@ -63,8 +63,13 @@ def index_path(store: Store, name: str) -> bytes:
 
 
 def save_index(store: Store, name: str, value: Index) -> None:
-    """Replace a checkout's index. Not made durable: it is derived."""
-    disk.write_beside(index_path(store, name), index.encode(value), durable=False)
+    """Replace a checkout's index. Not made durable: it is derived. On a full disk there is none, then."""
+    try:
+        disk.write_beside(index_path(store, name), index.encode(value), durable=False)
+    except OSError as error:
+        disk.discard(index_path(store, name))
+        if error.errno not in disk.FULL:
+            raise
 
 
 def load_index(store: Store, name: str) -> Index | None:
@@ -134,15 +139,22 @@ def bury_checkout(store: Store, checkout: Checkout) -> None:
     disk.discard(index_path(store, checkout.name))
 
 
-def sweep(store: Store, live: bytes) -> None:
-    """Bury what is no checkout any more: half-built trees, trees without marker or index; drop stray indexes."""
+def sweep(store: Store, live: bytes, keep: Collection[str] = ()) -> None:
+    """Bury what is no checkout any more: half-built trees, trees without marker or index; drop stray indexes.
+
+    A checkout named in ``keep`` is never buried, whatever it lacks: it is the only record of what it holds.
+    """
+    names = set(keep)
+    marker = read_marker(live)
+    if marker is not None:
+        names.add(marker.checkout)
     known = {tree.path: tree.name for tree in standing(store)}
+    names.update(known.values())
     for slot in os.listdir(store.trees):
         path = os.path.join(store.trees, slot)
-        if path not in known:
+        found = read_marker(path) if path not in known else None
+        if path not in known and (found is None or found.checkout not in keep):
             bury(store, path)
-    marker = read_marker(live)
-    names = {*known.values(), *([marker.checkout] if marker else [])}
     for name in os.listdir(store.indexes):
         if os.fsdecode(name) not in names:
             disk.discard(os.path.join(store.indexes, name))

@@ -12,6 +12,8 @@ from sysvenv.home import Home
 
 VERSION = 1
 BASELINE = "baseline"
+LIVE = "live"
+"""What diff calls the environment as it is: no snapshot may have that name."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _OPERATION = re.compile(r"@([0-9]+)")
 

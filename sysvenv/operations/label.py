@@ -16,6 +16,8 @@ def snapshot(context: Context, name: str, message: str = "", force: bool = False
     snapshots.check_name(name)
     if name == snapshots.BASELINE:
         raise UsageError("'baseline' is the state sysvenv began with; it keeps that name.", "Choose another name.")
+    if name == snapshots.LIVE:
+        raise UsageError("'live' means the environment as it is, in sysvenv diff.", "Choose another name.")
     with recover.enter(context, f"sysvenv snapshot {name}") as session:
         keep.settle(session, session.audit())
         if name in snapshots.names(context.home) and not force:

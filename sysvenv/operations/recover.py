@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from store import trees
+import os
+
+from store import layout, trees
 from store.errors import StoreError
 from store.scan import Drift
 from store.trees import Checkout
@@ -57,10 +59,26 @@ def _end_interrupted_switch(session: Session) -> None:
 
 def _settle_set_aside(session: Session) -> None:
     """Capture the replaced trees that could not be captured at the time (the disk was full, or we were killed)."""
-    waiting = {undone.checkout: undone for undone in session.position.undone if undone.checkout}
-    for checkout in trees.ready(session.store) if waiting else ():
-        if checkout.name in waiting:
+    for undone in session.position.undone:
+        checkout = _set_aside(session, undone) if undone.checkout else None
+        if checkout is not None:
             try:
-                capture_set_aside(session, waiting[checkout.name], checkout, session.audit_checkout(checkout))
+                capture_set_aside(session, undone, checkout, session.audit_checkout(checkout))
             except (StoreError, OSError) as error:
                 session.notes.append(f"A replaced tree is still kept whole; it is recorded later ({error}).")
+
+
+def _set_aside(session: Session, undone: Undone) -> Checkout | None:
+    """The tree that holds what an undone operation left; with an index made anew where its own was lost."""
+    store = session.store
+    for slot in sorted(os.listdir(store.trees)):
+        path = os.path.join(store.trees, slot)
+        marker = trees.read_marker(path)
+        if marker is not None and marker.checkout == undone.checkout:
+            known = trees.load_index(store, undone.checkout)
+            if known is None:
+                operation = session.history.read(undone.operation)
+                base = operation.manifest or operation.manifest_before
+                known = layout.expected(store, base, session.manifest(base))
+            return Checkout(path, undone.checkout, known)
+    return None

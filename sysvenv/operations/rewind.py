@@ -186,6 +186,7 @@ def _carry_out(session: Session, plan: Plan, dry_run: bool, operation: Operation
         plan.drift.changed,
         session.sorter(checkout.path, checkout.expected, frozenset()),
     )
+    session.claim()
     taken = _go_live(session, plan, mended.checkout)
     if operation is not None:
         operation = keep.end_switch(session, operation, plan.manifest)
@@ -248,8 +249,6 @@ def _set_aside(session: Session, plan: Plan, target: Checkout) -> Checkout:
     """The session's live tree is ``target`` now; what was live stands in its slot."""
     aside = session.index._replace(data={})
     old = Checkout(target.path, session.name, aside)
-    if trees.read_marker(target.path) is None:
-        trees.write_marker(target.path, trees.Marker(session.name, {}))  # it came without one (or is new and empty)
     if session.index_is_kept and not session.index.data:
         trees.touch(session.store, session.name)
     else:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import NamedTuple
 
-from store import audit, capture, layout, lock, swap, trees
+from store import audit, capture, layout, lock, reserve, swap, trees
 from store import store as stores
 from store.index import Index
 from store.lock import Holder, Lock
@@ -51,6 +51,7 @@ class Session:
             os.fsencode(context.home.lock), command, wait=context.wait, on_wait=context.on_wait, fd=lock_fd
         )
         self._uv_lock: Lock | None = None
+        self.is_open = False
         self.store: Store
         self.position: Position
         self.name = ""
@@ -82,6 +83,8 @@ class Session:
 
     def leave(self) -> None:
         """Let go of the locks. What was buried meanwhile is deleted behind our back."""
+        if self.is_open:
+            reserve.hold(self.store)
         if self._uv_lock is not None:
             self._uv_lock.release()
         self._lock.release()
@@ -98,12 +101,14 @@ class Session:
     def _open(self) -> None:
         text_only = self.context.config.store.guard == "text"
         self.store = stores.open_store(os.fsencode(self.home.store), guard_text_only=text_only)
+        self.is_open = True
+        reserve.release_if_full(self.store)
         if swap.recover_exchange(self.store, self.live):
             self.notes.append("Finished an exchange of trees that was interrupted.")
         marker = trees.read_marker(self.live)
         self.name = marker.checkout if marker else trees.new_name()
         self.position = self._read_position(marker.position if marker else {})
-        trees.sweep(self.store, self.live)
+        trees.sweep(self.store, self.live, {undone.checkout for undone in self.position.undone})
 
     def _read_position(self, marked: dict[str, object]) -> Position:
         """HEAD, or what the live tree itself says where that is newer: a swap was cut off before HEAD was written."""
@@ -152,7 +157,9 @@ class Session:
         return found
 
     def claim(self) -> None:
-        """Mark the live tree as a checkout of ours, if it says nothing of itself."""
+        """Mark the live tree as a checkout of ours, if it says nothing of itself; make it, if it is gone."""
+        if not os.path.lexists(self.live):
+            os.mkdir(self.live, 0o755)
         if trees.read_marker(self.live) is None:
             trees.write_marker(self.live, trees.Marker(self.name, {}))
 
