@@ -37,9 +37,7 @@ _NO_INDEX = "https://offline.invalid/simple"
 
 
 @pytest.fixture(autouse=True)
-def isolated(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Path]:
+def isolated(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A fresh HOME (returned), none of the user's settings, and a pip that cannot reach an index.
 
     Tests marked `network` keep the machine's pip settings: a mirror or a certificate may be what it needs.
