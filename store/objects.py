@@ -9,7 +9,6 @@ from store import digest, disk
 from store.errors import Changed, Damaged, StoreError
 from store.tree import FILE, Entry
 
-MODE_BITS = 0o7777
 NOT_RESTORED = stat.S_ISUID | stat.S_ISGID
 """Bits a rebuilt file never gets: what a stranger could have set must not come back with our authority."""
 

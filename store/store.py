@@ -30,7 +30,6 @@ class Store:
         self.trash = root + b"/trash"
         self.indexes = root + b"/index"
         self.rescued = root + b"/rescued"
-        self.lock = root + b"/lock"
 
     def heal(self, entry: Entry, *, thorough: bool = False) -> bool:
         """Make sure the object of ``entry`` is intact, rebuilding it if need be: from its own content, which chmod and

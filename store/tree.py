@@ -6,8 +6,6 @@ from typing import NamedTuple
 FILE = "f"
 LINK = "l"
 DIRECTORY = "d"
-EMPTY_DIGEST = "99aa06d3014798d86001c324468d497f"
-"""XXH3-128 of nothing. Empty files have no object: each checkout makes its own (ext4 allows 65,000 links an inode)."""
 PLAIN_DIRECTORY = 0o755
 """The mode a directory has unless an entry says otherwise."""
 
@@ -38,7 +36,10 @@ class Entry(NamedTuple):
 
     @property
     def has_object(self) -> bool:
-        """Whether an inode in the store holds this entry: a file that is not empty."""
+        """Whether an inode in the store holds this entry: a file that is not empty.
+
+        Of empty ones each checkout makes its own: there are many, and ext4 allows 65,000 links to an inode.
+        """
         return self.kind == FILE and self.size > 0
 
     def same(self, other: "Entry | None") -> bool:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from specimens import in_memory, specs, tree_of
 
-from store import digest
-from store.tree import EMPTY_DIGEST, FILE, Entry, TreeDiff, apply, changes, diff, is_safe, parents
+from store.tree import FILE, Entry, TreeDiff, apply, changes, diff, is_safe, parents
 
 
 @in_memory
@@ -47,11 +46,6 @@ def test_a_twin_is_no_difference_to_a_user():
     assert changes({b"a": one}, {b"a": other}) == {b"a": other}
     assert not one.same(None)
     assert (one.object_name, other.object_name) == ("ab" * 16 + ".0644.5", "ab" * 16 + ".0644.5.1")
-
-
-def test_the_digest_of_nothing():
-    """Empty files are recognised by this digest, so it must be the one xxHash gives."""
-    assert digest.of_bytes(b"") == EMPTY_DIGEST
 
 
 def test_parents_and_safe_paths():
