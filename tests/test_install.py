@@ -170,7 +170,7 @@ def test_an_interrupted_run_leaves_the_old_tool(machine: Machine, number: str) -
     settings = {"HOME": str(machine.home), "SHELL": "/bin/bash", "PATH": os.environ["PATH"]}
     process = subprocess.Popen(
         ["/bin/sh", str(machine.checkout / "install.sh"), "--python", str(machine.python)],
-        env={**settings, "STAND_IN_SLEEP": "2"},
+        env={**settings, "STAND_IN_SLEEP": "2", "TMPDIR": str(machine.home)},  # what SIGKILL leaves, stays here
         stdout=subprocess.DEVNULL,
         start_new_session=True,
     )
