@@ -92,21 +92,21 @@ def unproven(index: Index, live: Index, suspicious: Iterable[bytes]) -> list[Blo
     blocks = []
     for name, block in index.blocks.items():
         twin = live.blocks.get(name)
-        if twin is None:
+        if twin is None or twin.shared != block.shared:
             blocks.append(block)
-            continue
-        inodes, known = block.columns[0], twin.columns[0] if twin.shared == block.shared else None
-        if known is None:
-            blocks.append(block)
-        elif twin.shared_inodes != block.shared_inodes or doubted:
-            rows = [
-                row
-                for row, path in enumerate(block.paths)
-                if row >= block.shared or known[row] != inodes[row] or path in doubted
-            ]
-            blocks.append(block.only(rows))
+        elif doubted or twin.shared_inodes != block.shared_inodes:
+            mine, theirs = block.columns[0], twin.columns[0]
+            blocks.append(
+                block.only(
+                    [
+                        row
+                        for row, path in enumerate(block.paths)
+                        if row >= block.shared or theirs[row] != mine[row] or path in doubted
+                    ]
+                )
+            )
         elif block.count > block.shared:
-            blocks.append(block.only(range(block.shared, block.count)))
+            blocks.append(block.private())
     return blocks
 
 

@@ -9,7 +9,7 @@ import xxhash
 CHUNK = 1 << 20
 
 
-def of_bytes(content: bytes) -> str:
+def of_bytes(content: bytes | memoryview) -> str:
     """The digest of some bytes: 32 hexadecimal digits."""
     return xxhash.xxh3_128_hexdigest(content)
 

@@ -66,7 +66,9 @@ class Block:
 
     __slots__ = ("_columns", "_paths", "count", "names", "numbers", "segment", "shared")
 
-    def __init__(self, segment: str, count: int, shared: int, names: bytes, numbers: bytes) -> None:
+    def __init__(
+        self, segment: str, count: int, shared: int, names: bytes | memoryview, numbers: bytes | memoryview
+    ) -> None:
         self.segment = segment
         """The segment's name."""
         self.count = count
@@ -84,26 +86,36 @@ class Block:
     def paths(self) -> list[bytes]:
         """The paths of the rows."""
         if self._paths is None:
-            self._paths = self.names.split(b"\0") if self.count else []
+            self._paths = bytes(self.names).split(b"\0") if self.count else []
         return self._paths
 
     @property
     def columns(self) -> tuple[array[int], ...]:
         """The columns ino, mtime, size, mode."""
         if self._columns is None:
-            width = self.count * 8
-            columns = []
-            for number in range(4):
-                column = array("q")
-                column.frombytes(self.numbers[number * width : (number + 1) * width])
-                columns.append(column)
-            self._columns = tuple(columns)
+            self._columns = self._columns_of(0, self.count)
         return self._columns
+
+    def _columns_of(self, first: int, last: int) -> tuple[array[int], ...]:
+        columns = []
+        for start in range(0, 4 * self.count, self.count) if self.count else (0, 0, 0, 0):
+            column = array("q")
+            column.frombytes(self.numbers[(start + first) * 8 : (start + last) * 8])
+            columns.append(column)
+        return tuple(columns)
 
     @property
     def shared_inodes(self) -> bytes:
         """The inode numbers of the shared rows, to compare with another checkout's in one step."""
-        return self.numbers[: self.shared * 8]
+        return bytes(self.numbers[: self.shared * 8])
+
+    def private(self) -> Block:
+        """The same block with the private rows only, which stand at its end."""
+        count = self.count - self.shared
+        chosen = Block(self.segment, count, 0, b"", b"")
+        chosen._paths = bytes(self.names).rsplit(b"\0", count)[-count:] if count else []
+        chosen._columns = self._columns_of(self.shared, self.count)
+        return chosen
 
     def only(self, rows: Sequence[int]) -> Block:
         """The same block with some of its rows, to audit just these."""
@@ -170,11 +182,11 @@ class Index(NamedTuple):
 
 def encode(index: Index) -> bytes:
     """The file's bytes: a magic line, the digest of the rest, the manifest's name, the rest."""
-    parts: list[bytes] = []
+    parts: list[bytes | memoryview] = []
     for each in index.blocks.values():
         parts += [b"%s %d %d" % (each.segment.encode(), each.count, each.shared), each.names, each.numbers]
-    directories = [b"\0".join(index.directories), _numbers(index.directories.values())]
-    data = [b"\0".join(index.data), array("q", index.data.values()).tobytes()]
+    directories: list[bytes | memoryview] = [b"\0".join(index.directories), _numbers(index.directories.values())]
+    data: list[bytes | memoryview] = [b"\0".join(index.data), array("q", index.data.values()).tobytes()]
     flags = b"%d %d" % (len(index.directories), len(index.data))
     body = b"%-32s" % index.manifest.encode() + _pack([flags, *directories, *data, *parts])
     return MAGIC + digest.of_bytes(body).encode() + body
@@ -183,21 +195,21 @@ def encode(index: Index) -> bytes:
 def decode(content: bytes) -> Index:
     """The index in ``content``. Raises ValueError when it is damaged or of another version."""
     start = len(MAGIC) + 32
-    body = content[start:]
+    body = memoryview(content)[start:]  # several megabytes: nothing is copied before it is wanted
     if not content.startswith(MAGIC) or digest.of_bytes(body).encode() != content[len(MAGIC) : start]:
         raise ValueError("not an intact index of version 1")
     flags, directory_names, directory_numbers, data_names, data_numbers, *rest = _unpack(body[32:])
-    directories, data = (int(number) for number in flags.split())
+    directories, data = (int(number) for number in bytes(flags).split())
     pairs = array("q")
     pairs.frombytes(directory_numbers)
     inodes = array("q")
     inodes.frombytes(data_numbers)
     blocks = {}
     for heading, names, numbers in zip(rest[::3], rest[1::3], rest[2::3], strict=True):
-        segment, count, shared = heading.split()
+        segment, count, shared = bytes(heading).split()
         blocks[segment.decode()] = Block(segment.decode(), int(count), int(shared), names, numbers)
     return Index(
-        body[:32].decode().strip(),
+        bytes(body[:32]).decode().strip(),
         blocks,
         dict(zip(_names(directory_names, directories), zip(pairs[::2], pairs[1::2], strict=True), strict=True)),
         dict(zip(_names(data_names, data), inodes, strict=True)),
@@ -229,16 +241,16 @@ def _numbers(pairs: Iterable[tuple[int, int]]) -> bytes:
     return flat.tobytes()
 
 
-def _names(joined: bytes, count: int) -> list[bytes]:
-    return joined.split(b"\0") if count else []
+def _names(joined: memoryview, count: int) -> list[bytes]:
+    return bytes(joined).split(b"\0") if count else []
 
 
-def _pack(parts: list[bytes]) -> bytes:
+def _pack(parts: list[bytes | memoryview]) -> bytes:
     lengths = struct.pack(f"<Q{len(parts)}Q", len(parts), *(len(part) for part in parts))
     return lengths + b"".join(parts)
 
 
-def _unpack(body: bytes) -> list[bytes]:
+def _unpack(body: memoryview) -> list[memoryview]:
     (count,) = struct.unpack_from("<Q", body)
     lengths = struct.unpack_from(f"<{count}Q", body, 8)
     parts, position = [], 8 * (count + 1)
