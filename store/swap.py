@@ -41,15 +41,35 @@ def mend(store: Store, checkout: Checkout, live: Index, suspicious: Iterable[byt
     entries = capture.entries(store, checkout.expected, drift.changed)
     standing = {path for path, entry in entries.items() if _stands(store, entry, drift.changed[path])}
     known = {p: entry for p, entry in entries.items() if p not in standing and entry.kind != DIRECTORY}
-    late = [path for path in drift.data if checkout.expected.data.get(path) != drift.data[path]]
-    doubtful = [(p, found.st_ino) for p, found in drift.changed.items() if found and p not in standing]
-    late += [path for path, ino in doubtful if not _is_object(store, known.get(path), ino)]
-    rescued = trees.rescue(store, checkout.path, sorted(late), checkout.name) if late else []
+    rescued = _rescue(store, checkout, drift, entries)
     _drop_directories(checkout, drift)
     checkout = checkout._replace(expected=_relay(store, checkout, known))
     mended = checkout._replace(expected=checkout.expected._replace(directories=_restore_directories(checkout, drift)))
     trees.save_index(store, mended.name, mended.expected)
     return Mended(mended, tuple(sorted(known)), tuple(rescued))
+
+
+def clear(store: Store, checkout: Checkout, sort: Sort) -> list[bytes]:
+    """Before a tree that was set aside is transformed or given up: save what somebody wrote into it since.
+
+    Returns where it is now. An edit in place needs no saving: it reached the object too.
+    """
+    moved = audit.moved(checkout.path, checkout.expected)
+    if not moved:
+        return []
+    drift = survey(checkout.path, checkout.expected, [], moved, sort)
+    return _rescue(store, checkout, drift, capture.entries(store, checkout.expected, drift.changed))
+
+
+def _rescue(store: Store, checkout: Checkout, drift: Drift, entries: Mapping[bytes, Entry]) -> list[bytes]:
+    """Move the inodes that neither the store nor the live tree has out of a checkout."""
+    late = [path for path, ino in drift.data.items() if checkout.expected.data.get(path) != ino]
+    late += [
+        path
+        for path, found in drift.changed.items()
+        if found is not None and not _is_object(store, entries.get(path), found.st_ino)
+    ]
+    return trees.rescue(store, checkout.path, sorted(late), checkout.name)
 
 
 def _stands(store: Store, entry: Entry, found: os.stat_result | None) -> bool:

@@ -353,3 +353,35 @@ def test_restoring_where_one_stands_is_no_operation(upgraded: Environment) -> No
     """Nothing to do is said, and uses no number."""
     assert rewind.restore(upgraded.context, "@2").unchanged
     assert numbers(upgraded) == [0, 1, 2]
+
+
+def test_what_is_written_into_a_replaced_tree_is_saved(upgraded: Environment) -> None:
+    """A shell or program that still stands in the old tree loses nothing, however that tree is used again."""
+    env = upgraded
+    rewind.undo(env.context)
+    (slot,) = (path for path in os.scandir(env.home.store + "/trees"))
+    late = os.path.join(slot.path, os.path.relpath(env.site, env.venv), "demo", "late.txt")
+    with open(late, "w") as file:
+        file.write("written after the undo")
+    outcome = rewind.undo(env.context)
+    again = rewind.redo(env.context, 2)
+    saved = [path for path in (*outcome.rescued, *again.rescued) if path.endswith("demo/late.txt")]
+    assert len(saved) == 1
+    with open(saved[0]) as file:
+        assert file.read() == "written after the undo"
+
+
+def test_a_failed_pip_is_rolled_back_if_the_configuration_says_so(upgraded: Environment) -> None:
+    """[history] on_failure = "rollback": what a failing pip left is gone at once, and redo has it."""
+    env = upgraded
+    before = seen(env)
+    settings = env.context.config._replace(history=env.context.config.history._replace(on_failure="rollback"))
+    context = env.context._replace(config=settings)
+    recording = record.begin(context, None, Command(["python", "-m", "pip", "install", "x"], "/", os.getpid()), {})
+    edit(env)
+    recorded = recording.finish(Outcome(1), None)
+    assert recorded.rolled_back
+    assert recorded.operation is not None
+    assert recorded.operation.status == history.FAILED
+    assert seen(env) == before
+    assert at(env)[1] == [recorded.operation.number]

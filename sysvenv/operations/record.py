@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from store import layout, swap
-from sysvenv import dists, history, manifest, redact
+from sysvenv import dists, history, redact
 from sysvenv.history import Operation
-from sysvenv.operations import keep, recover
+from sysvenv.operations import keep, recover, spare
 from sysvenv.operations.results import Recorded
 from sysvenv.operations.session import Context, Session
 from sysvenv.pip_hook import pip_call
@@ -44,7 +43,7 @@ class Recording:
 
     def meanwhile(self) -> None:
         """While pip runs: bring the spare tree to the state before this operation, so that undo finds it ready."""
-        prepare_spare(self.session, self.operation.manifest_before)
+        spare.prepare(self.session, self.operation.manifest_before)
 
     def finish(self, outcome: Outcome, report: dict[str, Any] | None) -> Recorded:
         """Record what pip did; without a change there is no operation."""
@@ -85,15 +84,6 @@ def begin(context: Context, lock_fd: int | None, command: Command, environ: Mapp
         session.leave()
         raise
     return Recording(session, operation, external)
-
-
-def prepare_spare(session: Session, name: str) -> None:
-    """Let a checkout of the state ``name`` stand ready."""
-    state = session.manifest(name)
-    pinned = [undone.checkout for undone in session.position.undone if undone.checkout]
-    steps = layout.plan(session.store, name, state, session.context.config.store.keep_trees, pinned)
-    spare = layout.apply(session.store, steps, state)
-    swap.outfit(session.store, spare, session.ours(manifest.interpreter(state)))
 
 
 def _origins(report: dict[str, Any] | None) -> dict[str, dict[str, Any]]:

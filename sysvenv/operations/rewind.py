@@ -12,7 +12,7 @@ from store.trees import Checkout
 from sysvenv import dists, history, manifest, processes, snapshots, venv
 from sysvenv.errors import NotFound, SysvenvError, UsageError
 from sysvenv.history import Operation, Position, Undone
-from sysvenv.operations import keep, recover
+from sysvenv.operations import keep, recover, spare
 from sysvenv.operations.capture import capture_tree
 from sysvenv.operations.results import FileCounts, Rewound, Step
 from sysvenv.operations.session import UV_LOCK, Context, Session
@@ -38,8 +38,8 @@ class Plan(NamedTuple):
     drifted: bool
     """Whether that is a change of the environment: then it is the first thing undo takes back."""
     reverse: str
-    files: FileCounts = FileCounts()
-    """As far as it is known without looking: of one operation, not of several."""
+    files: FileCounts | None = None
+    """How many files differ, where a record says it: of one operation, not of several."""
 
 
 def undo(context: Context, steps: int = 1, to: int | None = None, dry_run: bool = False) -> Rewound:
@@ -90,7 +90,7 @@ def _plan_undo(session: Session, steps: int, to: int | None) -> Plan:
     taken: list[Step] = []
     undone: list[Undone] = []
     left, target, operation = position.manifest, position.manifest, position.operation
-    files = FileCounts()
+    files: FileCounts | None = None
     if drifted:
         number = pending.number if pending else session.history.next_number()
         kind = pending.kind if pending else history.EXTERNAL
@@ -102,7 +102,7 @@ def _plan_undo(session: Session, steps: int, to: int | None) -> Plan:
             raise _too_far(session, steps, to, len(taken))
         taken.append(Step(found.number, found.kind, found.command))
         added, removed, modified = found.files
-        files = FileCounts(removed, added, modified) if len(taken) == 1 else FileCounts()
+        files = FileCounts(removed, added, modified) if len(taken) == 1 else None
         unknown = not undone and bool(drift.changed)
         undone.append(Undone(found.number, "" if unknown else left, session.name if unknown else ""))
         left = target = found.manifest_before
@@ -144,7 +144,7 @@ def _plan_redo(session: Session, steps: int) -> Plan:
     last = again[-1]
     if not last.manifest:
         raise SysvenvError(f"The state @{last.operation} left is not recorded yet.", "Free some disk space first.")
-    files = FileCounts(*operations[0].files) if steps == 1 else FileCounts()
+    files = FileCounts(*operations[0].files) if steps == 1 else None
     rest = position.undone[steps:]
     return Plan("redo", f"@{last.operation}", last.manifest, last.operation, taken, rest, drift, False, reverse, files)
 
@@ -154,8 +154,7 @@ def _switch(session: Session, kind: str, target: str, name: str, words: list[str
     drift = session.audit()
     if dry_run:
         plan = Plan(kind, target, name, session.position.operation, (), (), drift, False, "")
-        files = keep.difference(session, session.position.manifest, name)
-        return _outcome(session, plan._replace(files=files), dry_run=True)
+        return _carry_out(session, plan, dry_run=True)
     if keep.settle(session, drift) is not None or drift:
         drift = session.audit()
     if name == session.position.manifest:
@@ -169,44 +168,45 @@ def _switch(session: Session, kind: str, target: str, name: str, words: list[str
 def _carry_out(session: Session, plan: Plan, dry_run: bool, operation: Operation | None = None) -> Rewound:
     started = time.perf_counter()
     outcome = _outcome(session, plan, dry_run)
+    before = session.position.manifest
     if dry_run:
-        return outcome
-    if not plan.drift and (plan.manifest, plan.operation) == (session.position.manifest, session.position.operation):
+        return outcome._replace(files=plan.files or keep.difference(session, before, plan.manifest))
+    if not plan.drift and (plan.manifest, plan.operation) == (before, session.position.operation):
         return outcome._replace(unchanged=True)
-    state = session.manifest(plan.manifest)
     _refuse_missing_interpreter(session, plan)
     _begin(session, plan, operation)
-    pinned = [undone.checkout for undone in session.position.undone if undone.checkout]
-    steps = layout.plan(session.store, plan.manifest, state, session.context.config.store.keep_trees, pinned)
-    checkout = layout.apply(session.store, steps, state)
-    mended = swap.mend(
-        session.store,
-        checkout,
-        session.index,
-        plan.drift.changed,
-        session.sorter(checkout.path, checkout.expected, frozenset()),
-    )
+    ready = spare.make_ready(session, plan.manifest)
+    sort = session.sorter(ready.checkout.path, ready.checkout.expected, frozenset())
+    mended = swap.mend(session.store, ready.checkout, session.index, plan.drift.changed, sort)
     session.claim()
     taken = _go_live(session, plan, mended.checkout)
-    if operation is not None:
-        operation = keep.end_switch(session, operation, plan.manifest)
-        outcome = outcome._replace(files=FileCounts(*operation.files))
+    ended = keep.end_switch(session, operation, plan.manifest) if operation is not None else None
     session.move_to(_position(session, plan))
     old = _set_aside(session, plan, mended.checkout)
-    ended = _keep_what_was_replaced(session, plan, old)
-    if ended is not None and len(plan.steps) == 1:
-        added, removed, modified = ended.files
-        outcome = outcome._replace(files=FileCounts(removed, added, modified))
+    files = _counts(session, plan, before, ended, _keep_what_was_replaced(session, plan, old))
     holding = [session.home.venv, os.fsdecode(old.path)]
     return outcome._replace(
-        recorded=operation.number if operation else None,
+        recorded=ended.number if ended else None,
+        files=files,
         programs=tuple(processes.holding(holding, {os.getpid(), os.getppid()})),
         shell_stands_inside=processes.shell_stands_in([os.fsdecode(old.path)], os.getppid()),
         healed=len(mended.healed),
-        rescued=tuple(os.fsdecode(path) for path in mended.rescued),
+        rescued=tuple(os.fsdecode(path) for path in (*ready.rescued, *mended.rescued)),
         seconds=time.perf_counter() - started,
         notes=(*session.notes, *_told_of_taken(taken, old)),
     )
+
+
+def _counts(
+    session: Session, plan: Plan, before: str, switched: Operation | None, undone: Operation | None
+) -> FileCounts:
+    """How many files differ now: from a record where one says it, or else from the two states."""
+    if switched is not None:
+        return FileCounts(*switched.files)
+    if undone is not None and len(plan.steps) == 1:
+        added, removed, modified = undone.files
+        return FileCounts(removed, added, modified)
+    return plan.files or keep.difference(session, before, plan.manifest)
 
 
 def _refuse_missing_interpreter(session: Session, plan: Plan) -> None:
@@ -279,7 +279,7 @@ def _outcome(session: Session, plan: Plan, dry_run: bool) -> Rewound:
         operation=plan.operation,
         recorded=None,
         packages=tuple(packages),
-        files=plan.files,
+        files=FileCounts(),
         reverse=plan.reverse,
         dry_run=dry_run,
         notes=tuple(session.notes),

@@ -194,9 +194,10 @@ class Session:
     def rescan(self, *, unfinished: bool) -> Drift:
         """How the live tree differs, guided by the times of directories: for right after a pip run.
 
-        Files no distribution owns (pyvenv.cfg, path files) are looked at too: they are what is edited in place.
+        Files no distribution owns (pyvenv.cfg, path files) are looked at too, as they are what installers edit in
+        place; after an ``unfinished`` run, every file is.
         """
-        rest = {part.segment for part in self.recorded.parts if part.owner == manifest.REST}
+        rest = {part.segment for part in self.recorded.parts if part.owner == manifest.REST or unfinished}
         blocks = [block for name, block in self.index.blocks.items() if name in rest]
         touched, moved = audit.look(self.live, self.index, blocks)
         return self.survey(self.live, self.index, touched, moved, unfinished=unfinished)

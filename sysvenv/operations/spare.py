@@ -1,0 +1,44 @@
+"""The spare: a checkout of a wanted state, made to stand ready beside the live tree."""
+
+from typing import NamedTuple
+
+from store import disk, layout, swap, trees
+from store.trees import Checkout
+from sysvenv import manifest
+from sysvenv.operations.session import Session
+
+
+class Ready(NamedTuple):
+    """A checkout that stands ready."""
+
+    checkout: Checkout
+    rescued: tuple[bytes, ...]
+    """Absolute paths of files that somebody had written into the tree it was made of, or that had to go for it."""
+
+
+def make_ready(session: Session, name: str) -> Ready:
+    """Let a checkout of the state ``name`` stand ready: used as it is, transformed, or laid out from scratch.
+
+    A tree whose outcome is not captured yet is not touched.
+    """
+    store, state = session.store, session.manifest(name)
+    pinned = [undone.checkout for undone in session.position.undone if undone.checkout]
+    steps = layout.plan(store, name, state, session.context.config.store.keep_trees, pinned)
+    used = [tree for tree in (steps.start, steps.give_up) if tree is not None and tree.expected.manifest != name]
+    rescued: list[bytes] = []
+    for tree in used:
+        rescued += swap.clear(store, tree, session.sorter(tree.path, tree.expected, frozenset()))
+    try:
+        checkout = layout.apply(store, steps, state)
+    except OSError as error:
+        if steps.start is None or error.errno in disk.FULL:
+            raise
+        trees.sweep(store, session.live, pinned)  # somebody rearranged that tree: it is of no more use
+        checkout = layout.lay_out(store, name, state)
+    return Ready(checkout, tuple(rescued))
+
+
+def prepare(session: Session, name: str) -> None:
+    """Like :func:`make_ready`, and with our own files laid: nothing is left to do when it is wanted."""
+    checkout = make_ready(session, name).checkout
+    swap.outfit(session.store, checkout, session.ours(manifest.interpreter(session.manifest(name))))
