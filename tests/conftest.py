@@ -59,6 +59,11 @@ def isolated(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
     yield home
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``tests/run --every-call tests/test_faults.py`` takes about half an hour."""
+    parser.addoption("--every-call", action="store_true", help="inject faults at every system call, not at a sample")
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skips, with the reason in the summary, what this machine cannot show."""
     if item.get_closest_marker("root") and os.geteuid() != 0:

@@ -217,16 +217,8 @@ def try_all(starts: dict[str, Tiny], tmp_path: Path, name: str, kind: str, every
 
 @pytest.mark.parametrize("kind", ["kill", "bad disk", "full disk"])
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_a_fault_leaves_the_old_state_or_the_new(starts: dict[str, Tiny], tmp_path: Path, name: str, kind: str) -> None:
-    """A sample of an operation's calls: killed before it, failing at it, or the disk full from it on."""
-    try_all(starts, tmp_path, name, kind, every=False)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ["kill", "bad disk", "full disk"])
-@pytest.mark.parametrize("name", OPERATIONS)
-def test_every_fault_leaves_the_old_state_or_the_new(
-    starts: dict[str, Tiny], tmp_path: Path, name: str, kind: str
+def test_a_fault_leaves_the_old_state_or_the_new(
+    starts: dict[str, Tiny], tmp_path: Path, pytestconfig: pytest.Config, name: str, kind: str
 ) -> None:
-    """The same with each of the operation's calls in turn."""
-    try_all(starts, tmp_path, name, kind, every=True)
+    """Killed before a call, failing at it, or the disk full from it on: a sample of the calls, or every one."""
+    try_all(starts, tmp_path, name, kind, every=pytestconfig.getoption("--every-call"))
