@@ -22,26 +22,26 @@ def look(root: bytes, index: Index, blocks: Sequence[Block]) -> tuple[list[bytes
     rows = sum(block.count for block in blocks)
     ahead = len(index.directories)
     mine, theirs = _halves(blocks, (rows - ahead) // 2 if rows > ahead else 0)
-    answer = _ask(root, theirs) if rows >= WORTH_A_FORK else lambda: _disagreeing(root + b"/", theirs)
+    answer = _ask(root, theirs) if rows >= WORTH_A_FORK else lambda: _disagreeing(root, theirs)
     directories = moved(root, index)
-    return _disagreeing(root + b"/", mine) + answer(), directories
+    return _disagreeing(root, mine) + answer(), directories
 
 
 def touched(root: bytes, blocks: Sequence[Block]) -> list[bytes]:
     """The paths among the rows of ``blocks`` whose lstat below ``root`` disagrees, or that are gone."""
     rows = sum(block.count for block in blocks)
     if rows < WORTH_A_FORK:
-        return _disagreeing(root + b"/", blocks)
+        return _disagreeing(root, blocks)
     mine, theirs = _halves(blocks, rows // 2)
     answer = _ask(root, theirs)
-    return _disagreeing(root + b"/", mine) + answer()
+    return _disagreeing(root, mine) + answer()
 
 
 def _ask(root: bytes, blocks: Sequence[Block]) -> Callable[[], list[bytes]]:
     """Let a forked process audit ``blocks``; the function returned waits for its answer."""
 
     def alone() -> list[bytes]:
-        return _disagreeing(root + b"/", blocks)
+        return _disagreeing(root, blocks)
 
     if (os.cpu_count() or 1) < 2:
         return alone
@@ -69,17 +69,31 @@ def _ask(root: bytes, blocks: Sequence[Block]) -> Callable[[], list[bytes]]:
 
 def moved(root: bytes, index: Index) -> list[bytes]:
     """The directories of the index, b"" for the root, that changed their mtime or mode, or are gone."""
+    place = _open(root)
+    if place is None:
+        return list(index.directories)
     found = []
     lstat = os.lstat
-    for path, (mode, mtime) in index.directories.items():
-        try:
-            stat = lstat(root + b"/" + path if path else root)
-        except (FileNotFoundError, NotADirectoryError):
-            found.append(path)
-            continue
-        if stat.st_mtime_ns != mtime or stat.st_mode & 0o7777 != mode:
-            found.append(path)
+    try:
+        for path, (mode, mtime) in index.directories.items():
+            try:
+                stat = lstat(path or b".", dir_fd=place)
+            except (FileNotFoundError, NotADirectoryError):
+                found.append(path)
+                continue
+            if stat.st_mtime_ns != mtime or stat.st_mode & 0o7777 != mode:
+                found.append(path)
+    finally:
+        os.close(place)
     return found
+
+
+def _open(root: bytes) -> int | None:
+    """The directory to look below: paths relative to it are a seventh cheaper than absolute ones. None: it is gone."""
+    try:
+        return os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def unproven(index: Index, live: Index, suspicious: Iterable[bytes]) -> list[Block]:
@@ -110,23 +124,29 @@ def unproven(index: Index, live: Index, suspicious: Iterable[bytes]) -> list[Blo
     return blocks
 
 
-def _disagreeing(prefix: bytes, blocks: Iterable[Block]) -> list[bytes]:
+def _disagreeing(root: bytes, blocks: Iterable[Block]) -> list[bytes]:
+    place = _open(root)
+    if place is None:
+        return [path for block in blocks for path in block.paths]
     found = []
     lstat = os.lstat
-    for block in blocks:
-        for path, ino, mtime, size, mode in zip(block.paths, *block.columns):  # noqa: B905 (hot; decode checked it)
-            try:
-                stat = lstat(prefix + path)
-            except (FileNotFoundError, NotADirectoryError):
-                found.append(path)
-                continue
-            if (
-                stat.st_mtime_ns != mtime
-                or stat.st_size != size
-                or stat.st_mode != mode
-                or (ino and stat.st_ino != ino)
-            ):
-                found.append(path)
+    try:
+        for block in blocks:
+            for path, ino, mtime, size, mode in zip(block.paths, *block.columns):  # noqa: B905 (hot; decode checked)
+                try:
+                    stat = lstat(path, dir_fd=place)
+                except (FileNotFoundError, NotADirectoryError):
+                    found.append(path)
+                    continue
+                if (
+                    stat.st_mtime_ns != mtime
+                    or stat.st_size != size
+                    or stat.st_mode != mode
+                    or (ino and stat.st_ino != ino)
+                ):
+                    found.append(path)
+    finally:
+        os.close(place)
     return found
 
 
@@ -152,9 +172,8 @@ def _answer(root: bytes, blocks: Sequence[Block], writer: int) -> None:
     """In the forked process: audit, write the paths, and end without running anything of the parent's."""
     status = 1
     try:
-        os.chdir(root)
         with os.fdopen(writer, "wb") as pipe:
-            pipe.write(b"\0".join(_disagreeing(b"", blocks)) + b"\0\0")
+            pipe.write(b"\0".join(_disagreeing(root, blocks)) + b"\0\0")
         status = 0
     finally:
         os._exit(status)

@@ -10,6 +10,7 @@ from store.manifests import Manifest
 from store.scan import Drift
 from store.trees import Checkout
 from sysvenv import dists, history, manifest, processes, snapshots, venv
+from sysvenv.dists import Change
 from sysvenv.errors import NotFound, SysvenvError, UsageError
 from sysvenv.history import Operation, Position, Undone
 from sysvenv.operations import keep, recover, spare
@@ -38,8 +39,8 @@ class Plan(NamedTuple):
     drifted: bool
     """Whether that is a change of the environment: then it is the first thing undo takes back."""
     reverse: str
-    files: FileCounts | None = None
-    """How many files differ, where a record says it: of one operation, not of several."""
+    only: Operation | None = None
+    """The operation, where it is just one: its record says what differs."""
 
 
 def undo(context: Context, steps: int = 1, to: int | None = None, dry_run: bool = False) -> Rewound:
@@ -90,7 +91,7 @@ def _plan_undo(session: Session, steps: int, to: int | None) -> Plan:
     taken: list[Step] = []
     undone: list[Undone] = []
     left, target, operation = position.manifest, position.manifest, position.operation
-    files: FileCounts | None = None
+    only: Operation | None = None
     if drifted:
         number = pending.number if pending else session.history.next_number()
         kind = pending.kind if pending else history.EXTERNAL
@@ -101,8 +102,7 @@ def _plan_undo(session: Session, steps: int, to: int | None) -> Plan:
         if found.parent < 0:
             raise _too_far(session, steps, to, len(taken))
         taken.append(Step(found.number, found.kind, found.command))
-        added, removed, modified = found.files
-        files = FileCounts(removed, added, modified) if len(taken) == 1 else None
+        only = found if len(taken) == 1 else None
         unknown = not undone and bool(drift.changed)
         undone.append(Undone(found.number, "" if unknown else left, session.name if unknown else ""))
         left = target = found.manifest_before
@@ -110,7 +110,7 @@ def _plan_undo(session: Session, steps: int, to: int | None) -> Plan:
     before = () if drifted else position.undone
     redo_word = "sysvenv redo" if len(taken) == 1 else f"sysvenv redo {len(taken)}"
     again = (*reversed(undone), *before)
-    return Plan("undo", f"@{operation}", target, operation, tuple(taken), again, drift, drifted, redo_word, files)
+    return Plan("undo", f"@{operation}", target, operation, tuple(taken), again, drift, drifted, redo_word, only)
 
 
 def _too_far(session: Session, steps: int, to: int | None, possible: int) -> NotFound:
@@ -144,9 +144,9 @@ def _plan_redo(session: Session, steps: int) -> Plan:
     last = again[-1]
     if not last.manifest:
         raise SysvenvError(f"The state @{last.operation} left is not recorded yet.", "Free some disk space first.")
-    files = FileCounts(*operations[0].files) if steps == 1 else None
+    only = operations[0] if steps == 1 else None
     rest = position.undone[steps:]
-    return Plan("redo", f"@{last.operation}", last.manifest, last.operation, taken, rest, drift, False, reverse, files)
+    return Plan("redo", f"@{last.operation}", last.manifest, last.operation, taken, rest, drift, False, reverse, only)
 
 
 def _switch(session: Session, kind: str, target: str, name: str, words: list[str], dry_run: bool) -> Rewound:
@@ -170,7 +170,7 @@ def _carry_out(session: Session, plan: Plan, dry_run: bool, operation: Operation
     outcome = _outcome(session, plan, dry_run)
     before = session.position.manifest
     if dry_run:
-        return outcome._replace(files=plan.files or keep.difference(session, before, plan.manifest))
+        return outcome._replace(files=_counts(session, plan, before, None, None))
     if not plan.drift and (plan.manifest, plan.operation) == (before, session.position.operation):
         return outcome._replace(unchanged=True)
     _refuse_missing_interpreter(session, plan)
@@ -203,10 +203,21 @@ def _counts(
     """How many files differ now: from a record where one says it, or else from the two states."""
     if switched is not None:
         return FileCounts(*switched.files)
-    if undone is not None and len(plan.steps) == 1:
-        added, removed, modified = undone.files
-        return FileCounts(removed, added, modified)
-    return plan.files or keep.difference(session, before, plan.manifest)
+    known = undone if len(plan.steps) == 1 and undone is not None else plan.only
+    if known is None:
+        return keep.difference(session, before, plan.manifest)
+    added, removed, modified = known.files
+    return FileCounts(removed, added, modified) if plan.action == "undo" else FileCounts(added, removed, modified)
+
+
+def _packages(session: Session, plan: Plan) -> tuple[Change, ...]:
+    """What differs in packages: from a record where one says it, or else from the two states."""
+    if plan.only is None:
+        old, new = session.recorded, session.manifest(plan.manifest)
+        return tuple(dists.diff(manifest.distributions(old), manifest.distributions(new)))
+    if plan.action == "undo":
+        return tuple(Change(change.name, change.after, change.before) for change in plan.only.packages)
+    return plan.only.packages
 
 
 def _refuse_missing_interpreter(session: Session, plan: Plan) -> None:
@@ -270,15 +281,13 @@ def _keep_what_was_replaced(session: Session, plan: Plan, old: Checkout) -> Oper
 
 
 def _outcome(session: Session, plan: Plan, dry_run: bool) -> Rewound:
-    old, new = session.recorded, session.manifest(plan.manifest)
-    packages = dists.diff(manifest.distributions(old), manifest.distributions(new))
     return Rewound(
         action=plan.action,
         target=plan.target,
         steps=plan.steps,
         operation=plan.operation,
         recorded=None,
-        packages=tuple(packages),
+        packages=_packages(session, plan),
         files=FileCounts(),
         reverse=plan.reverse,
         dry_run=dry_run,
