@@ -37,6 +37,11 @@ def capture_tree(session: Session, root: bytes, index: Index, drift: Drift) -> C
 
     Objects, archives and segments are durable before the manifest is written, the manifest before this returns.
     """
+    with session.store_lock():
+        return _capture(session, root, index, drift)
+
+
+def _capture(session: Session, root: bytes, index: Index, drift: Drift) -> Captured:
     store = session.store
     base = session.manifest(index.manifest)
     stated = manifests.stated_directories(store, base) if drift.stated else {}

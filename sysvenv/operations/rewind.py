@@ -175,9 +175,10 @@ def _carry_out(session: Session, plan: Plan, dry_run: bool, operation: Operation
         return outcome._replace(unchanged=True)
     _refuse_missing_interpreter(session, plan)
     _begin(session, plan, operation)
-    ready = spare.make_ready(session, plan.manifest)
-    sort = session.sorter(ready.checkout.path, ready.checkout.expected, frozenset())
-    mended = swap.mend(session.store, ready.checkout, session.index, plan.drift.changed, sort)
+    with session.store_lock():
+        ready = spare.make_ready(session, plan.manifest)
+        sort = session.sorter(ready.checkout.path, ready.checkout.expected, frozenset())
+        mended = swap.mend(session.store, ready.checkout, session.index, plan.drift.changed, sort)
     session.claim()
     taken = _go_live(session, plan, mended.checkout)
     ended = keep.end_switch(session, operation, plan.manifest) if operation is not None else None

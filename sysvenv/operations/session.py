@@ -47,6 +47,7 @@ class Session:
         self.live = os.fsencode(context.home.venv)
         self.history = History(context.home)
         self.notes: list[str] = []
+        self._command = command
         self._lock = Lock(
             os.fsencode(context.home.lock), command, wait=context.wait, on_wait=context.on_wait, fd=lock_fd
         )
@@ -181,6 +182,14 @@ class Session:
         self._index = value
         self.index_is_kept = True
         trees.save_index(self.store, self.name, value)
+
+    def store_lock(self) -> Lock:
+        """The store's own lock, for a ``with`` block: held while objects are added or healed, never while pip runs.
+
+        Always taken after the environment's. Several environments may come to share one store.
+        """
+        context = self.context
+        return Lock(self.store.root + b"/lock", self._command, wait=context.wait, on_wait=context.on_wait)
 
     def move_to(self, position: Position) -> None:
         """Write HEAD, durably."""

@@ -40,5 +40,6 @@ def make_ready(session: Session, name: str) -> Ready:
 
 def prepare(session: Session, name: str) -> None:
     """Like :func:`make_ready`, and with our own files laid: nothing is left to do when it is wanted."""
-    checkout = make_ready(session, name).checkout
+    with session.store_lock():
+        checkout = make_ready(session, name).checkout
     swap.outfit(session.store, checkout, session.ours(manifest.interpreter(session.manifest(name))))
