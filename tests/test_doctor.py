@@ -27,9 +27,14 @@ def path_of(environment: Environment) -> str:
 
 
 def state(environment: Environment) -> dict[str, tuple[int, int, int]]:
-    trash = str(Path(environment.home.store, "trash"))  # is emptied behind our back
-    paths = [p for p in Path(environment.home.root).rglob("*") if not str(p).startswith(trash)]
-    return {str(p): (p.lstat().st_ino, p.lstat().st_mtime_ns, p.lstat().st_mode) for p in paths}
+    found = {}
+    for directory, below, files in os.walk(environment.home.root):
+        if directory == environment.home.store:
+            below[:] = set(below) - {"trash"}  # it is emptied behind our back
+        for path in (os.path.join(directory, name) for name in [*below, *files]):
+            stat = os.lstat(path)
+            found[path] = (stat.st_ino, stat.st_mtime_ns, stat.st_mode)
+    return found
 
 
 def sick(environment: Environment) -> list[Finding]:

@@ -140,9 +140,7 @@ def test_damaged_store(upgraded: Environment) -> None:
     assert found.unrecorded == "maybe" and found.pip and found.distributions >= 2 and found.notes
 
 
-def test_a_snapshot_is_suggested_when_the_set_is_stable(
-    upgraded: Environment, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_snapshot_is_suggested_when_the_set_is_stable(upgraded: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three operations since the last snapshot and an hour of quiet; a snapshot ends it."""
     upgraded.pip("install", "other")
     assert look(upgraded).suggestion == ""
