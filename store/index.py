@@ -2,22 +2,29 @@
 
 Rows are grouped by segment, so that checkouts which share a segment share its block, byte for byte, and an operation
 replaces only the blocks of the segments it changed.
+
+An audit begins with this module before anything else is loaded. So it imports next to nothing at the top (typing alone
+costs as much as 3,000 files), and what was read stays as it lies in the file until somebody asks for it.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-import struct
 import time
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
-from store import digest, disk
-from store.tree import DIRECTORY, LINK, Entry, Tree
+from store import disk
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+    from store.tree import Tree
 
 MAGIC = b"sysvenv index 1\n"
+_BODY = len(MAGIC) + 32
+"""Where the body begins: behind the magic line and the digest of the body."""
 ANY = -1
 """In a row or directory: no lstat answer is good enough, look again (git's "racily clean")."""
 RACY = 20_000_000
@@ -35,30 +42,6 @@ def settle(directory: bytes) -> tuple[int, int]:
         settled = time.time_ns() - 2 * RACY
         os.utime(directory, ns=(settled, settled))
     return found.st_mode & 0o7777, settled
-
-
-class Row(NamedTuple):
-    """What lstat must answer for one file or link."""
-
-    ino: int
-    """Inode number; 0 for files each checkout has of its own (empty files, links)."""
-    mtime: int
-    size: int
-    mode: int
-    """st_mode, kind included."""
-
-    def agrees(self, found: os.stat_result) -> bool:
-        """Whether ``found`` is the expected answer."""
-        return (
-            found.st_mtime_ns == self.mtime
-            and found.st_size == self.size
-            and found.st_mode == self.mode
-            and (not self.ino or found.st_ino == self.ino)
-        )
-
-    def looks_like(self, found: os.stat_result) -> bool:
-        """Whether ``found`` may be the same content in another inode, or in one too young to be sure of."""
-        return found.st_mtime_ns == self.mtime and found.st_mode == self.mode and self.size in (found.st_size, ANY)
 
 
 class Block:
@@ -86,23 +69,22 @@ class Block:
     def paths(self) -> list[bytes]:
         """The paths of the rows."""
         if self._paths is None:
-            self._paths = bytes(self.names).split(b"\0") if self.count else []
+            self._paths = names(self.names, self.count)
         return self._paths
 
     @property
     def columns(self) -> tuple[array[int], ...]:
         """The columns ino, mtime, size, mode."""
         if self._columns is None:
-            self._columns = self._columns_of(0, self.count)
+            self._columns = tuple(array("q", column) for column in self.columns_of(0, self.count))
         return self._columns
 
-    def _columns_of(self, first: int, last: int) -> tuple[array[int], ...]:
-        columns = []
-        for start in range(0, 4 * self.count, self.count) if self.count else (0, 0, 0, 0):
-            column = array("q")
-            column.frombytes(self.numbers[(start + first) * 8 : (start + last) * 8])
-            columns.append(column)
-        return tuple(columns)
+    def columns_of(self, first: int, last: int) -> list[list[int]]:
+        """The columns of the rows from ``first`` to before ``last``."""
+        if not self.count:
+            return [[], [], [], []]
+        numbers = memoryview(self.numbers).cast("q")
+        return [numbers[start + first : start + last].tolist() for start in range(0, 4 * self.count, self.count)]
 
     @property
     def shared_inodes(self) -> bytes:
@@ -112,17 +94,14 @@ class Block:
     def private(self) -> Block:
         """The same block with the private rows only, which stand at its end."""
         count = self.count - self.shared
-        chosen = Block(self.segment, count, 0, b"", b"")
-        chosen._paths = bytes(self.names).rsplit(b"\0", count)[-count:] if count else []
-        chosen._columns = self._columns_of(self.shared, self.count)
-        return chosen
+        paths = bytes(self.names).rsplit(b"\0", count)[-count:] if count else []
+        numbers = b"".join(array("q", column).tobytes() for column in self.columns_of(self.shared, self.count))
+        return Block(self.segment, count, 0, b"\0".join(paths), numbers)
 
     def only(self, rows: Sequence[int]) -> Block:
         """The same block with some of its rows, to audit just these."""
-        chosen = Block(self.segment, len(rows), 0, b"", b"")
-        chosen._paths = [self.paths[row] for row in rows]
-        chosen._columns = tuple(array("q", [column[row] for row in rows]) for column in self.columns)
-        return chosen
+        numbers = b"".join(array("q", [column[row] for row in rows]).tobytes() for column in self.columns)
+        return Block(self.segment, len(rows), 0, b"\0".join([self.paths[row] for row in rows]), numbers)
 
     def amended(self, inodes: Mapping[bytes, int | None]) -> Block:
         """The same block with other inode numbers for some paths; None drops the row."""
@@ -133,45 +112,114 @@ class Block:
         numbers = b"".join(array("q", column).tobytes() for column in columns)
         return Block(self.segment, len(rows), sum(row < self.shared for row in rows), b"\0".join(paths), numbers)
 
-    def rows(self) -> Iterator[tuple[bytes, Row]]:
-        """Each path with its row."""
-        return ((path, Row(*numbers)) for path, *numbers in zip(self.paths, *self.columns, strict=True))
-
 
 def block(segment: str, tree: Tree, inodes: Mapping[bytes, int], racy: frozenset[bytes] = frozenset()) -> Block:
     """The block of a segment. ``inodes`` holds the inode number of each entry that has an object."""
+    from store.tree import DIRECTORY, LINK
+
     shared = sorted(path for path, entry in tree.items() if entry.has_object)
     private = sorted(path for path, entry in tree.items() if not entry.has_object and entry.kind != DIRECTORY)
-    columns: tuple[list[int], ...] = ([], [], [], [])
+    inos, mtimes, sizes, modes = columns = array("q"), array("q"), array("q"), array("q")
     for path in shared + private:
-        for column, number in zip(columns, _row(tree[path], inodes.get(path, 0), path in racy), strict=True):
-            column.append(number)
-    numbers = b"".join(array("q", column).tobytes() for column in columns)
+        entry = tree[path]
+        link = entry.kind == LINK
+        inos.append(inodes.get(path, 0) if entry.has_object else 0)
+        mtimes.append(entry.mtime)
+        sizes.append(ANY if path in racy else len(entry.target) if link else entry.size)
+        modes.append(stat.S_IFLNK | 0o777 if link else stat.S_IFREG | entry.mode)
+    numbers = b"".join(column.tobytes() for column in columns)
     return Block(segment, len(shared) + len(private), len(shared), b"\0".join(shared + private), numbers)
 
 
-def _row(entry: Entry, ino: int, racy: bool) -> Row:
-    size = ANY if racy else len(entry.target) if entry.kind == LINK else entry.size
-    mode = stat.S_IFLNK | 0o777 if entry.kind == LINK else stat.S_IFREG | entry.mode
-    return Row(ino if entry.has_object else 0, entry.mtime, size, mode)
+class Directories:
+    """The directories of a checkout, packed: their paths, and for each the permission bits and the mtime."""
+
+    __slots__ = ("count", "names", "numbers")
+
+    def __init__(self, count: int, names: bytes | memoryview, numbers: bytes | memoryview) -> None:
+        self.count = count
+        self.names = names
+        """The paths, joined by NUL."""
+        self.numbers = numbers
+        """``count`` pairs of signed 64-bit numbers: permission bits, mtime."""
+
+    @classmethod
+    def pack(cls, known: Mapping[bytes, tuple[int, int]]) -> Directories:
+        """The same as a mapping, packed."""
+        numbers = array("q", [number for pair in known.values() for number in pair]).tobytes()
+        return cls(len(known), b"\0".join(known), numbers)
+
+    def unpack(self) -> dict[bytes, tuple[int, int]]:
+        """Path -> permission bits and mtime."""
+        modes, mtimes = self.columns_of(0, self.count)
+        return dict(zip(names(self.names, self.count), zip(modes, mtimes, strict=True), strict=True))
+
+    def columns_of(self, first: int, last: int) -> tuple[list[int], list[int]]:
+        """Permission bits and mtimes of the directories from ``first`` to before ``last``."""
+        numbers = memoryview(self.numbers).cast("q")
+        return numbers[2 * first : 2 * last : 2].tolist(), numbers[2 * first + 1 : 2 * last : 2].tolist()
 
 
-class Index(NamedTuple):
-    """What a checkout looked like when it was last known to be exactly ``manifest``."""
+class Index:
+    """What a checkout looked like when it was last known to be exactly ``manifest``. A value: it is never changed."""
 
-    manifest: str
-    """The name of the manifest it is a checkout of."""
-    blocks: dict[str, Block]
-    """Segment name -> block."""
-    directories: dict[bytes, tuple[int, int]]
-    """Every directory below the root, and the root as b"": permission bits and mtime (ANY: look again)."""
-    data: dict[bytes, int]
-    """Files of the user's that only lie here: path -> inode number."""
+    __slots__ = ("_directories", "_packed", "blocks", "data", "digest", "manifest")
 
-    def rows(self) -> Iterator[tuple[bytes, Row]]:
-        """Every path with its row."""
-        for each in self.blocks.values():
-            yield from each.rows()
+    def __init__(
+        self,
+        manifest: str,
+        blocks: dict[str, Block],
+        directories: dict[bytes, tuple[int, int]] | Directories,
+        data: dict[bytes, int],
+        digest: bytes = b"",
+    ) -> None:
+        self.manifest = manifest
+        """The name of the manifest it is a checkout of."""
+        self.blocks = blocks
+        """Segment name -> block."""
+        self.data = data
+        """Files of the user's that only lie here: path -> inode number."""
+        self.digest = digest
+        """The digest its file bears, where it is as it was read from one; else empty."""
+        self._packed = directories if isinstance(directories, Directories) else None
+        self._directories = None if isinstance(directories, Directories) else directories
+
+    @property
+    def directories(self) -> dict[bytes, tuple[int, int]]:
+        """Every directory below the root, and the root as b"": permission bits and mtime (ANY: look again)."""
+        if self._directories is None:
+            self._directories = self.packed_directories.unpack()
+        return self._directories
+
+    @property
+    def packed_directories(self) -> Directories:
+        """The same, packed."""
+        if self._packed is None:
+            self._packed = Directories.pack(self._directories or {})
+        return self._packed
+
+    def replace(
+        self,
+        *,
+        blocks: dict[str, Block] | None = None,
+        directories: dict[bytes, tuple[int, int]] | None = None,
+        data: dict[bytes, int] | None = None,
+    ) -> Index:
+        """The same index with something else in it."""
+        kept = self.packed_directories if directories is None else directories
+        return Index(
+            self.manifest,
+            self.blocks if blocks is None else blocks,
+            kept,
+            self.data if data is None else data,
+        )
+
+    def blocks_of(self, wanted: Collection[bytes]) -> list[Block]:
+        """The rows of some paths, as blocks; paths without one are left out."""
+        if not wanted:
+            return []
+        chosen = ((each, [n for n, path in enumerate(each.paths) if path in wanted]) for each in self.blocks.values())
+        return [each.only(numbers) for each, numbers in chosen if numbers]
 
     def segment_of(self, wanted: Callable[[bytes], bool] | None = None) -> dict[bytes, str]:
         """Path -> name of the segment it belongs to, for files and links (directories have no row)."""
@@ -182,45 +230,60 @@ class Index(NamedTuple):
 
 def encode(index: Index) -> bytes:
     """The file's bytes: a magic line, the digest of the rest, the manifest's name, the rest."""
-    parts: list[bytes | memoryview] = []
+    from store import digest
+
+    directories = index.packed_directories
+    parts: list[bytes | memoryview] = [
+        b"%d %d" % (directories.count, len(index.data)),
+        directories.names,
+        directories.numbers,
+        b"\0".join(index.data),
+        array("q", index.data.values()).tobytes(),
+    ]
     for each in index.blocks.values():
         parts += [b"%s %d %d" % (each.segment.encode(), each.count, each.shared), each.names, each.numbers]
-    directories: list[bytes | memoryview] = [b"\0".join(index.directories), _numbers(index.directories.values())]
-    data: list[bytes | memoryview] = [b"\0".join(index.data), array("q", index.data.values()).tobytes()]
-    flags = b"%d %d" % (len(index.directories), len(index.data))
-    body = b"%-32s" % index.manifest.encode() + _pack([flags, *directories, *data, *parts])
-    return MAGIC + digest.of_bytes(body).encode() + body
+    lengths = array("q", [len(parts), *(len(part) for part in parts)])
+    body = b"".join([b"%-32s" % index.manifest.encode(), lengths.tobytes(), *parts])
+    return b"".join([MAGIC, digest.of_bytes(body).encode(), body])
 
 
 def decode(content: bytes) -> Index:
     """The index in ``content``. Raises ValueError when it is damaged or of another version."""
-    start = len(MAGIC) + 32
-    body = memoryview(content)[start:]  # several megabytes: nothing is copied before it is wanted
-    if not content.startswith(MAGIC) or digest.of_bytes(body).encode() != content[len(MAGIC) : start]:
+    from store import digest
+
+    body = memoryview(content)[_BODY:]  # several megabytes: nothing is copied before it is wanted
+    bears = content[len(MAGIC) : _BODY]
+    if not content.startswith(MAGIC) or digest.of_bytes(body).encode() != bears:
         raise ValueError("not an intact index of version 1")
-    flags, directory_names, directory_numbers, data_names, data_numbers, *rest = _unpack(body[32:])
-    directories, data = (int(number) for number in bytes(flags).split())
-    pairs = array("q")
-    pairs.frombytes(directory_numbers)
-    inodes = array("q")
-    inodes.frombytes(data_numbers)
+    counts, directory_names, directory_numbers, data_names, data_numbers, *rest = _parts(body[32:])
+    directories, data = map(int, bytes(counts).split())
     blocks = {}
-    for heading, names, numbers in zip(rest[::3], rest[1::3], rest[2::3], strict=True):
-        segment, count, shared = bytes(heading).split()
-        blocks[segment.decode()] = Block(segment.decode(), int(count), int(shared), names, numbers)
+    for heading, paths, numbers in zip(rest[::3], rest[1::3], rest[2::3], strict=True):
+        segment, count, shared = bytes(heading).decode().split()
+        blocks[segment] = Block(segment, int(count), int(shared), paths, numbers)
     return Index(
         bytes(body[:32]).decode().strip(),
         blocks,
-        dict(zip(_names(directory_names, directories), zip(pairs[::2], pairs[1::2], strict=True), strict=True)),
-        dict(zip(_names(data_names, data), inodes, strict=True)),
+        Directories(directories, directory_names, directory_numbers),
+        dict(zip(names(data_names, data), data_numbers.cast("q").tolist(), strict=True)),
+        bears,
     )
+
+
+def _parts(body: memoryview) -> Iterator[memoryview]:
+    """The parts of a body: their number, their lengths, then one after the other."""
+    count = body[:8].cast("q")[0]
+    position = 8 * (count + 1)
+    for length in body[8:position].cast("q").tolist():
+        yield body[position : position + length]
+        position += length
 
 
 def load(path: bytes) -> Index | None:
     """The index at ``path``; None where there is none that can be believed: then it is rebuilt."""
     try:
         return decode(disk.read(path))
-    except (FileNotFoundError, ValueError, struct.error):
+    except (FileNotFoundError, ValueError):
         return None
 
 
@@ -228,33 +291,12 @@ def peek(path: bytes) -> str | None:
     """The manifest the index at ``path`` says it is of, without reading the rest; None where there is no index."""
     try:
         with open(path, "rb") as file:
-            head = file.read(len(MAGIC) + 64)
+            head = file.read(_BODY + 32)
     except FileNotFoundError:
         return None
     return head[-32:].decode("ascii", "replace").strip() if head.startswith(MAGIC) else None
 
 
-def _numbers(pairs: Iterable[tuple[int, int]]) -> bytes:
-    flat = array("q")
-    for pair in pairs:
-        flat.extend(pair)
-    return flat.tobytes()
-
-
-def _names(joined: memoryview, count: int) -> list[bytes]:
+def names(joined: bytes | memoryview, count: int) -> list[bytes]:
+    """``count`` paths that are joined by NUL."""
     return bytes(joined).split(b"\0") if count else []
-
-
-def _pack(parts: list[bytes | memoryview]) -> bytes:
-    lengths = struct.pack(f"<Q{len(parts)}Q", len(parts), *(len(part) for part in parts))
-    return lengths + b"".join(parts)
-
-
-def _unpack(body: memoryview) -> list[memoryview]:
-    (count,) = struct.unpack_from("<Q", body)
-    lengths = struct.unpack_from(f"<{count}Q", body, 8)
-    parts, position = [], 8 * (count + 1)
-    for length in lengths:
-        parts.append(body[position : position + length])
-        position += length
-    return parts

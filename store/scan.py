@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from store.index import ANY, RACY, Index, Row
+from store.index import ANY, RACY, Index
+from store.row import Row
 from store.tree import PLAIN_DIRECTORY
 
 TRACKED = "tracked"
@@ -36,6 +37,11 @@ class Drift(NamedTuple):
 
     def __bool__(self) -> bool:
         return bool(self.changed)
+
+
+def unchanged(index: Index) -> Drift:
+    """The drift of a checkout in which an audit found nothing that disagrees."""
+    return Drift({}, {}, index.directories, index.data, frozenset())
 
 
 def survey(root: bytes, index: Index, touched: Iterable[bytes], moved: Iterable[bytes], sort: Sort) -> Drift:

@@ -28,13 +28,9 @@ class Mended(NamedTuple):
     """Absolute paths of files somebody had written into the tree while it was set aside."""
 
 
-def mend(store: Store, checkout: Checkout, live: Index, suspicious: Iterable[bytes], sort: Sort) -> Mended:
-    """Audit a checkout that is about to go live and put right what disagrees.
-
-    ``live`` and ``suspicious`` are the audit of the live tree: inodes it proved are not looked at again.
-    """
-    blocks = audit.unproven(checkout.expected, live, suspicious)
-    touched, moved = audit.look(checkout.path, checkout.expected, blocks)
+def mend(store: Store, checkout: Checkout, looked: audit.Looked, sort: Sort) -> Mended:
+    """Put right what disagrees in a checkout that is about to go live; ``looked`` is its audit."""
+    touched, moved = looked
     if not moved and not touched:
         return Mended(checkout, (), ())
     drift = survey(checkout.path, checkout.expected, touched, moved, sort)
@@ -44,7 +40,7 @@ def mend(store: Store, checkout: Checkout, live: Index, suspicious: Iterable[byt
     rescued = _rescue(store, checkout, drift, entries)
     _drop_directories(checkout, drift)
     checkout = checkout._replace(expected=_relay(store, checkout, known))
-    mended = checkout._replace(expected=checkout.expected._replace(directories=_restore_directories(checkout, drift)))
+    mended = checkout._replace(expected=checkout.expected.replace(directories=_restore_directories(checkout, drift)))
     trees.save_index(store, mended.name, mended.expected)
     return Mended(mended, tuple(sorted(known)), tuple(rescued))
 
@@ -107,7 +103,7 @@ def _relay(store: Store, checkout: Checkout, wrong: Mapping[bytes, Entry]) -> In
     if work.copied:
         disk.barrier(checkout.path, work.copied)
     mended = {segment: expected.blocks[segment].amended(inodes) for segment in set(segment_of.values())}
-    return expected._replace(blocks={**expected.blocks, **mended})
+    return expected.replace(blocks={**expected.blocks, **mended})
 
 
 def _drop_directories(checkout: Checkout, drift: Drift) -> None:
@@ -300,7 +296,7 @@ def go_live(
         keep_inode(live, target.path, path)
     trees.write_marker(target.path, Marker(target.name, position))
     known = _settled(target, [trees.MARKER, *ours, *one_inode], carried)
-    if known != target.expected:
+    if known is not target.expected:
         trees.save_index(store, target.name, known)
     exchange(store, live, target.path)
     for path, ino in carried.items():
@@ -311,12 +307,15 @@ def go_live(
 def _settled(target: Checkout, laid: Iterable[bytes], carried: dict[bytes, int]) -> Index:
     """The target's index with the user's files. Directories that got something take the mtime the index has for
     them, so that as a rule it need not be written again."""
-    directories = dict(target.expected.directories)
+    expected = target.expected
+    fresh: dict[bytes, tuple[int, int]] = {}
     for path in {parent for each in [*carried, *laid] for parent in (b"", *parents(each))}:
         place = os.path.join(target.path, path) if path else target.path
-        known = directories.get(path)
+        known = expected.directories.get(path)
         if known is None or known[1] == ANY:
-            directories[path] = settle(place)
+            fresh[path] = settle(place)
         else:
             os.utime(place, ns=(known[1], known[1]))
-    return target.expected._replace(directories=directories, data=carried)
+    if not fresh and carried == expected.data:
+        return expected
+    return expected.replace(directories={**expected.directories, **fresh}, data=carried)

@@ -15,6 +15,7 @@ from specimens import Dir, File, Link, edit_in_place, on_disk, seen_as, specs, w
 from store import audit, disk, layout, trees
 from store.errors import Damaged
 from store.layout import Plan
+from store.row import rows
 
 
 @pytest.fixture
@@ -27,16 +28,15 @@ def check(world, checkout, kept, spec):
     """A checkout is exactly its state, and its index is that of one laid out anew."""
     assert fingerprint(checkout.path) == seen_as(spec)
     assert checkout.expected.manifest == kept.name
-    assert audit.moved(checkout.path, checkout.expected) == []
-    assert audit.touched(checkout.path, list(checkout.expected.blocks.values())) == []
+    assert audit.look(checkout.path, checkout.expected) == ([], [])
     perfect = layout.expected(world.store, kept.name, kept.manifest)
-    assert dict(checkout.expected.rows()) == dict(perfect.rows())
+    assert dict(rows(checkout.expected.blocks.values())) == dict(rows(perfect.blocks.values()))
     assert {p: m for p, (m, _) in checkout.expected.directories.items()} == {
         p: m for p, (m, _) in perfect.directories.items()
     }
     (found,) = [each for each in trees.ready(world.store) if each.path == checkout.path]
     assert found.name == checkout.name
-    assert dict(found.expected.rows()) == dict(perfect.rows())
+    assert dict(rows(found.expected.blocks.values())) == dict(rows(perfect.blocks.values()))
 
 
 @on_disk
@@ -64,7 +64,7 @@ def test_an_edit_never_reaches_a_second_checkout_unseen(spec):
                 edit_in_place(os.path.join(first.path, path))
         second = layout.lay_out(world.store, kept.name, kept.manifest)
         check(world, second, kept, spec)
-        touched = audit.touched(first.path, list(first.expected.blocks.values()))
+        touched = audit.look(first.path, first.expected)[0]
         assert sorted(touched) == sorted(path for path, entry in kept.tree.items() if entry.has_object)
 
 
@@ -102,7 +102,7 @@ def test_a_checkout_with_copies_can_be_audited(world, monkeypatch):
 
     monkeypatch.setattr(disk, "link", link)
     checkout = layout.lay_out(world.store, kept.name, kept.manifest)
-    assert audit.touched(checkout.path, list(checkout.expected.blocks.values())) == []
+    assert audit.look(checkout.path, checkout.expected)[0] == []
 
 
 def test_damage_is_healed_on_the_way(world):
@@ -122,7 +122,7 @@ def test_damaged_bytecode_is_left_out(world):
     edit_in_place(world.store.objects.path(kept.tree[b"a.pyc"]))
     checkout = layout.lay_out(world.store, kept.name, kept.manifest)
     assert fingerprint(checkout.path) == seen_as({b"b.pyc": spec[b"b.pyc"]})
-    assert [path for path, _ in checkout.expected.rows()] == [b"b.pyc"]
+    assert [path for path, _ in rows(checkout.expected.blocks.values())] == [b"b.pyc"]
 
 
 def test_damage_that_cannot_be_healed_is_told(world):

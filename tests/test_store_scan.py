@@ -29,6 +29,7 @@ from specimens import (
 from store import audit, capture, layout, objects, tree
 from store.errors import Changed
 from store.index import ANY
+from store.row import rows
 from store.scan import DATA, TRACKED, survey
 
 
@@ -51,8 +52,7 @@ SMALL = {
 
 def look(world, checkout, sort=plain_sort):
     """How a checkout differs from its index."""
-    touched = audit.touched(checkout.path, list(checkout.expected.blocks.values()))
-    return survey(checkout.path, checkout.expected, touched, audit.moved(checkout.path, checkout.expected), sort)
+    return survey(checkout.path, checkout.expected, *audit.look(checkout.path, checkout.expected), sort)
 
 
 def take(world, checkout, kept, drift):
@@ -92,8 +92,7 @@ def test_an_untouched_checkout_has_no_drift(spec):
     with worlds() as world:
         kept = world.keep(spec)
         checkout = layout.lay_out(world.store, kept.name, kept.manifest)
-        assert audit.touched(checkout.path, list(checkout.expected.blocks.values())) == []
-        assert audit.moved(checkout.path, checkout.expected) == []
+        assert audit.look(checkout.path, checkout.expected) == ([], [])
         assert not look(world, checkout)
 
 
@@ -102,7 +101,7 @@ def test_a_lost_index_is_made_anew(world):
     kept = world.keep(SMALL)
     checkout = layout.lay_out(world.store, kept.name, kept.manifest)
     rebuilt = layout.expected(world.store, kept.name, kept.manifest)
-    assert dict(rebuilt.rows()) == dict(checkout.expected.rows())
+    assert dict(rows(rebuilt.blocks.values())) == dict(rows(checkout.expected.blocks.values()))
     assert {p: mode for p, (mode, _) in rebuilt.directories.items()} == {
         p: mode for p, (mode, _) in checkout.expected.directories.items()
     }
@@ -201,7 +200,7 @@ def test_data_is_told_from_the_environment(world):
     }
     assert drift.changed == {b"lib/pkg/n.py": None}
     assert drift.stated[b"mine"] is None
-    known = checkout._replace(expected=checkout.expected._replace(data=drift.data, directories=drift.directories))
+    known = checkout._replace(expected=checkout.expected.replace(data=drift.data, directories=drift.directories))
     shutil.rmtree(root + b"/mine")
     os.unlink(root + b"/c.data")
     assert set(look(world, known).data) == {b"lib/pkg/b.data", b"lib/pkg/n.py"}
@@ -213,7 +212,7 @@ def test_data_that_an_installer_claims_becomes_the_environment(world):
     checkout = layout.lay_out(world.store, kept.name, kept.manifest)
     write(checkout.path + b"/lib/pkg/b.data", File(b"data"))
     drift = look(world, checkout)
-    known = checkout._replace(expected=checkout.expected._replace(data=drift.data, directories=drift.directories))
+    known = checkout._replace(expected=checkout.expected.replace(data=drift.data, directories=drift.directories))
     drift = look(world, known, lambda path, mode: TRACKED)
     assert set(drift.changed) == {b"lib/pkg/b.data"}
     assert drift.data == {}
@@ -234,7 +233,7 @@ def test_a_row_too_young_to_believe_is_looked_at_again(world):
     checkout = layout.lay_out(world.store, kept.name, kept.manifest)
     segments = {part.segment: world.store.segments.read(part.segment) for part in kept.manifest.parts}
     racy = capture.new_blocks(checkout.path, segments, frozenset({b"lib/pkg/m.py"}))
-    doubtful = checkout._replace(expected=checkout.expected._replace(blocks=racy))
+    doubtful = checkout._replace(expected=checkout.expected.replace(blocks=racy))
     drift = look(world, doubtful)
     assert set(drift.changed) == {b"lib/pkg/m.py"}
     observed, after = take(world, doubtful, kept, drift)
@@ -292,141 +291,6 @@ def test_a_file_that_grows_while_it_is_captured(world, monkeypatch):
     monkeypatch.setattr(objects, "observe", observe)
     with pytest.raises(Changed):
         take(world, checkout, kept, look(world, checkout))
-
-
-# The audit itself
-
-
-def many(world, number=audit.WORTH_A_FORK + 10):
-    """A checkout with so many files that its audit is shared with a forked process."""
-    spec = {b"%d/%d.py" % (each % 7, each): File(b"%d\n" % each) for each in range(number)}
-    kept = world.keep(spec, guarded=False)
-    return layout.lay_out(world.store, kept.name, kept.manifest)
-
-
-@pytest.fixture(scope="module")
-def large():
-    with worlds() as made:
-        checkout = many(made)
-        yield made, checkout
-
-
-def damage(checkout):
-    """Two files from either end of the index: one for each process."""
-    blocks = list(checkout.expected.blocks.values())
-    chosen = [blocks[0].paths[0], blocks[-1].paths[-1]]
-    for path in chosen:
-        os.utime(os.path.join(checkout.path, path), ns=(5, 5))
-    return chosen
-
-
-@pytest.mark.parametrize("way", ["forked", "one processor", "no fork", "killed", "cut off"])
-def test_a_large_audit_is_shared_and_never_less_than_whole(large, monkeypatch, way):
-    """Above 3000 rows a forked process takes half. Whatever becomes of it, every file is looked at."""
-    _, checkout = large
-    blocks = list(checkout.expected.blocks.values())
-    mtimes = {path: row.mtime for path, row in checkout.expected.rows()}
-    chosen = damage(checkout)
-    monkeypatch.setattr(os, "cpu_count", lambda: 1 if way == "one processor" else 2)
-    if way == "no fork":
-
-        def fork():
-            raise BlockingIOError(11, "no more processes")
-
-        monkeypatch.setattr(os, "fork", fork)
-    elif way == "killed":
-        monkeypatch.setattr(audit, "_answer", lambda root, blocks, writer: os._exit(9))
-    elif way == "cut off":
-        monkeypatch.setattr(audit, "_answer", lambda root, blocks, writer: os._exit(os.write(writer, b"half") - 4))
-    opened = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
-    try:
-        assert sorted(audit.touched(checkout.path, blocks)) == sorted(chosen)
-        touched, moved = audit.look(checkout.path, checkout.expected, blocks)
-        assert (sorted(touched), moved) == (sorted(chosen), [])
-    finally:
-        for path in chosen:
-            os.utime(os.path.join(checkout.path, path), ns=(mtimes[path], mtimes[path]))
-    if opened:
-        assert len(os.listdir("/proc/self/fd")) == opened
-    assert audit.touched(checkout.path, blocks) == []
-
-
-def test_the_forked_process_goes_no_further(large, monkeypatch):
-    """What the fork returns zero to answers, and does nothing else of the caller's."""
-    _, checkout = large
-
-    class Ended(BaseException):
-        pass
-
-    def answer(root, blocks, writer):
-        os.close(writer)
-        raise Ended
-
-    monkeypatch.setattr(os, "fork", lambda: 0)
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    monkeypatch.setattr(audit, "_answer", answer)
-    before = set(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else set()
-    with pytest.raises(Ended):
-        audit.touched(checkout.path, list(checkout.expected.blocks.values()))
-    for fd in set(os.listdir("/proc/self/fd")) - before if before else ():
-        if os.path.exists(f"/proc/self/fd/{fd}"):
-            os.close(int(fd))
-
-
-def test_the_forked_half_answers_on_its_pipe(large, monkeypatch):
-    """The child writes what disagrees, ends with a mark that it is complete, and never returns to the caller."""
-    _, checkout = large
-    block = next(iter(checkout.expected.blocks.values()))
-    here, ended = os.getcwd(), []
-    monkeypatch.setattr(os, "_exit", ended.append)
-    reader, writer = os.pipe()
-    try:
-        audit._answer(checkout.path, [block.only(range(3))], writer)
-        assert os.read(reader, 100) == b"\0\0"
-        with pytest.raises(OSError):
-            audit._answer(checkout.path, [], writer)
-    finally:
-        os.chdir(here)
-        os.close(reader)
-    assert ended == [0, 1]
-
-
-def test_halves_cover_every_row_once(large):
-    """The two processes share the rows without a gap, also within a block."""
-    _, checkout = large
-    blocks = list(checkout.expected.blocks.values())
-    rows = sum(block.count for block in blocks)
-    mine, theirs = audit._halves(blocks, rows // 2)
-    paths = [path for block in [*mine, *theirs] for path in block.paths]
-    assert sorted(paths) == sorted(path for block in blocks for path in block.paths)
-    assert sum(block.count for block in mine) == rows // 2
-
-
-def test_what_one_audit_proved_is_not_looked_at_again(world):
-    """Rows that share a proven inode are skipped; suspicious ones, and what a checkout has of its own, are not."""
-    kept = world.keep(SMALL)
-    live = layout.lay_out(world.store, kept.name, kept.manifest).expected
-    spare = layout.lay_out(world.store, kept.name, kept.manifest).expected
-    private = {path for path, row in live.rows() if not row.ino}
-    assert private == {b"lib/pkg/empty.py", b"lib64"}
-    assert unproven(spare, live, []) == private
-    assert unproven(spare, live, [b"bin/tool"]) == private | {b"bin/tool"}
-    other = world.keep({**SMALL, b"lib/pkg/m.py": File(b"other\n")})
-    changed = layout.lay_out(world.store, other.name, other.manifest).expected
-    assert unproven(changed, live, []) >= private | {b"lib/pkg/m.py"}
-    assert b"bin/tool" not in unproven(changed, live, [])
-    os.unlink(world.store.objects.path(kept.tree[b"bin/tool"]))
-    world.store.heal(kept.tree[b"bin/tool"])
-    healed = layout.lay_out(world.store, kept.name, kept.manifest).expected
-    assert unproven(healed, live, []) == private | {b"bin/tool"}
-    name, block = next((n, b) for n, b in live.blocks.items() if b.shared)
-    fewer = {**live.blocks, name: block.only(range(block.count))}
-    assert unproven(spare, live._replace(blocks=fewer), []) == private | set(block.paths)
-
-
-def unproven(index, live, suspicious):
-    """The paths still to be looked at."""
-    return {path for block in audit.unproven(index, live, suspicious) for path in block.paths}
 
 
 def test_a_missing_root_is_gone_entirely(world):

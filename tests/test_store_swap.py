@@ -13,6 +13,7 @@ from specimens import Dir, File, Link, edit_in_place, mutate, on_disk, plain_sor
 
 from store import audit, disk, layout, swap, trees
 from store.index import Index, block
+from store.row import rows
 from store.scan import OURS as OURS_KIND
 from store.scan import Drift, survey
 from store.trees import Marker
@@ -41,15 +42,15 @@ def live(world, spec):
 
 
 def drift_of(checkout):
-    touched = audit.touched(checkout.path, list(checkout.expected.blocks.values()))
-    moved = audit.moved(checkout.path, checkout.expected)
-    return survey(checkout.path, checkout.expected, touched, moved, plain_sort)
+    return survey(checkout.path, checkout.expected, *audit.look(checkout.path, checkout.expected), plain_sort)
 
 
 def mend(world, checkout, against=None, suspicious=()):
     """Mend a spare; without a live tree nothing of it is proven."""
     known = against.expected if against else Index("", {}, {}, {})
-    return swap.mend(world.store, checkout, known, suspicious, plain_sort)
+    expected = checkout.expected
+    blocks = [*audit.unproven(expected, known), *expected.blocks_of(suspicious)]
+    return swap.mend(world.store, checkout, audit.look(checkout.path, expected, blocks), plain_sort)
 
 
 def rescued_content(mended):
@@ -71,7 +72,7 @@ def test_a_tree_that_was_written_into_is_mended_and_nothing_is_lost(spec, other)
         written = [n.content for p, n in other.items() if isinstance(n, File) and spec.get(p) != n]
         assert rescued_content(mended) == sorted(written)
         blocks = list(mended.checkout.expected.blocks.values())
-        assert audit.touched(checkout.path, blocks) == []
+        assert audit.look(checkout.path, checkout.expected, blocks)[0] == []
         assert not drift_of(mended.checkout)
         again = mend(world, mended.checkout)
         assert (again.healed, again.rescued) == ((), ())
@@ -117,8 +118,8 @@ def test_edited_bytecode_is_dropped(world):
     edit_in_place(ready.path + b"/m.pyc")
     mended = mend(world, ready)
     assert fingerprint(ready.path) == seen_as({b"n.py": spec[b"n.py"]})
-    assert [path for path, _ in mended.checkout.expected.rows()] == [b"n.py"]
-    assert audit.touched(ready.path, list(mended.checkout.expected.blocks.values())) == []
+    assert [path for path, _ in rows(mended.checkout.expected.blocks.values())] == [b"n.py"]
+    assert audit.look(ready.path, mended.checkout.expected)[0] == []
 
 
 def test_directories_get_their_modes_back(world):
@@ -140,12 +141,12 @@ def test_directories_get_their_modes_back(world):
 def test_a_row_too_young_to_believe_is_no_edit(world):
     """What git calls racily clean needs no mending, and is not told as healed."""
     ready = spare(world, OLD)
-    racy = {path: row for path, row in ready.expected.rows() if row.ino}
+    racy = {path: row for path, row in rows(ready.expected.blocks.values()) if row.ino}
     blocks = {
         name: block(name, world.store.segments.read(name), {p: r.ino for p, r in racy.items()}, frozenset(racy))
         for name in ready.expected.blocks
     }
-    ready = ready._replace(expected=ready.expected._replace(blocks=blocks))
+    ready = ready._replace(expected=ready.expected.replace(blocks=blocks))
     mended = mend(world, ready)
     assert (mended.healed, mended.rescued) == ((), ())
     assert fingerprint(ready.path) == seen_as(OLD)
@@ -164,7 +165,7 @@ def test_mending_on_full_inodes_writes_durable_copies(world, monkeypatch):
     monkeypatch.setattr(disk, "barrier", lambda root, files: synced.extend(files))
     mended = mend(world, ready)
     assert synced == [ready.path + b"/old/o.py"]
-    assert audit.touched(ready.path, list(mended.checkout.expected.blocks.values())) == []
+    assert audit.look(ready.path, mended.checkout.expected)[0] == []
 
 
 def test_a_directory_of_ours_that_came_later_stays(world):
@@ -172,7 +173,8 @@ def test_a_directory_of_ours_that_came_later_stays(world):
     ready = spare(world, OLD)
     os.mkdir(ready.path + b"/later")
     write(ready.path + b"/later/x.data", File())
-    mended = swap.mend(world.store, ready, Index("", {}, {}, {}), (), lambda path, mode: OURS_KIND)
+    looked = audit.look(ready.path, ready.expected)
+    mended = swap.mend(world.store, ready, looked, lambda path, mode: OURS_KIND)
     assert mended.rescued == ()
     assert os.path.exists(ready.path + b"/later/x.data")
 
@@ -208,7 +210,7 @@ def test_the_trees_change_places(world):
     assert trees.read_marker(world.live) == Marker(ready.name, {"sequence": 7})
     known = trees.load_index(world.store, ready.name)
     assert audit.moved(world.live, known) == []
-    assert audit.touched(world.live, list(known.blocks.values())) == []
+    assert audit.look(world.live, known)[0] == []
 
 
 def test_data_is_carried_as_the_same_inode(world):
@@ -251,7 +253,7 @@ def test_data_that_was_carried_before_is_not_taken(world):
     drift = drift_of(now)
     for _ in range(2):
         assert swap.carry(world.live, [*drift.data, b"gone.data"], ready) == (drift.data, [])
-    ready = ready._replace(expected=ready.expected._replace(data=drift.data))
+    ready = ready._replace(expected=ready.expected.replace(data=drift.data))
     write(world.live + b"/a.data", File(b"saved anew"))
     new = {b"a.data": os.lstat(world.live + b"/a.data").st_ino}
     assert swap.carry(world.live, new, ready) == (new, [])

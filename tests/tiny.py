@@ -11,6 +11,7 @@ from pathlib import Path
 
 from store import store as stores
 from store import trees
+from store.row import rows
 from sysvenv.config import Config
 from sysvenv.home import Home
 from sysvenv.operations import record, setup
@@ -96,7 +97,7 @@ class Tiny:
             marker = trees.read_marker(root)
             index = trees.load_index(store, marker.checkout) if marker else None
             if marker and index:
-                inodes = {path: inode(root, path) for path, row in index.rows() if row.ino}
+                inodes = {path: inode(root, path) for path, row in rows(index.blocks.values()) if row.ino}
                 blocks = {name: block.amended(inodes) for name, block in index.blocks.items()}
                 data = {path: inode(root, path) for path in index.data}
                 trees.save_index(store, marker.checkout, index._replace(blocks=blocks, data=data))
