@@ -30,8 +30,8 @@ class Holder(NamedTuple):
 class Lock:
     """An exclusive lock, for a ``with`` block.
 
-    ``fd`` may be given when the open file is inherited; without ``sign`` the file, which is somebody else's, is left
-    as it is.
+    ``fd`` may be given when the file is open already: inherited from whoever goes on holding it, or else ``ours``.
+    Without ``sign`` the file, which is somebody else's, is left as it is.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class Lock:
         wait: bool = True,
         on_wait: Callable[[Holder | None], None] | None = None,
         fd: int | None = None,
+        ours: bool = False,
         sign: bool = True,
     ) -> None:
         self.path = path
@@ -50,7 +51,7 @@ class Lock:
         self.on_wait = on_wait
         self.fd = -1 if fd is None else fd
         self.sign = sign
-        self._inherited = fd is not None
+        self._inherited = fd is not None and not ours
 
     def __enter__(self) -> Lock:
         self.acquire()

@@ -15,9 +15,13 @@ def main() -> int:
             "directories. It runs in WSL.\n"
         )
         return 1
+    arguments = sys.argv[1:]
+    from sysvenv import headstart
+
+    ahead = headstart.for_command(arguments, os.environ)
     from sysvenv.cli.boundary import run
 
-    return run(sys.argv[1:])
+    return run(arguments, ahead)
 
 
 def console() -> int:
@@ -27,8 +31,12 @@ def console() -> int:
     but this package's `__init__` has been imported up to here, so starting again costs 10 ms.
     """
     if os.name != "nt" and not sys.flags.isolated and sys.executable:
-        os.execv(sys.executable, [sys.executable, "-I", "-m", "sysvenv", *sys.argv[1:]])
+        os.execv(sys.executable, [sys.executable, "-I", "-c", _START, *sys.argv[1:]])
     return main()
+
+
+# What runs as `python -I -m sysvenv`, without the modules that -m costs: they take longer than looking at 1,000 files.
+_START = "from sysvenv.__main__ import start; start()"
 
 
 def start() -> None:

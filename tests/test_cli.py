@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import inspect
 import json
 import os
 import subprocess
@@ -43,8 +44,12 @@ class Core:
             monkeypatch.setattr(rewind, name, self._function(name))
 
     def _function(self, name: str) -> object:
+        signature = inspect.signature(getattr(rewind, name))
+
         def function(context: Context, *arguments: object) -> Rewound:
-            self.asked.append((name, context, arguments))
+            call = signature.bind(context, *arguments)
+            call.apply_defaults()
+            self.asked.append((name, context, call.args[1:]))
             if self.raises is not None:
                 raise self.raises
             return UNDONE
@@ -70,7 +75,8 @@ def test_the_table_names_every_command_module() -> None:
     """A file in sysvenv/cli that defines a command is in the table, and the other way round."""
     here = {f"sysvenv.cli.{path.stem}" for path in (ROOT / "sysvenv/cli").glob("*.py")}
     infrastructure = {
-        f"sysvenv.cli.{name}" for name in ("__init__", "boundary", "group", "operands", "session", "table")
+        f"sysvenv.cli.{name}"
+        for name in ("__init__", "boundary", "group", "operands", "options", "plain", "session", "table")
     }
     assert {entry.module for entry in COMMANDS.values()} == here - infrastructure
 
@@ -436,7 +442,10 @@ def test_console_isolates_itself(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert (answer.stdout, answer.stderr) == ("-I -m sysvenv undo 2\n", "")
+    assert (answer.stdout, answer.stderr) == (
+        "-I -c from sysvenv.__main__ import start; start() undo 2\n",
+        "",
+    )
 
 
 def test_windows_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:

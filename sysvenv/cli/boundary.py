@@ -6,12 +6,14 @@ import errno
 import io
 import os
 import sys
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import click
-
-from sysvenv import environ
+from sysvenv import environ, headstart
+from sysvenv.cli import plain
 from sysvenv.errors import SysvenvError, UsageError
+
+if TYPE_CHECKING:
+    import click
 
 INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""
@@ -25,11 +27,11 @@ class Problem(NamedTuple):
     exit_code: int
 
 
-def run(arguments: list[str]) -> int:
+def run(arguments: list[str], ahead: headstart.HeadStart = headstart.NONE) -> int:
     """Run the command line `arguments`. Returns the exit code; whatever happens, nothing is raised."""
     _tolerate_any_text()
     try:
-        code = _invoke(arguments)
+        code = _invoke(arguments, ahead)
         if sys.stdout is not None:  # closed by `>&-`
             sys.stdout.flush()
         return code
@@ -57,9 +59,10 @@ def explain(error: BaseException) -> Problem:
 
     if isinstance(error, (SysvenvError, StoreError)):
         return Problem(error.message, error.hint, error.exit_code)
-    if isinstance(error, click.ClickException):
+    click = sys.modules.get("click")  # imported by whoever raised one of its errors
+    if click is not None and isinstance(error, click.ClickException):
         return _usage(error)
-    if isinstance(error, (KeyboardInterrupt, click.Abort)):
+    if isinstance(error, KeyboardInterrupt) or (click is not None and isinstance(error, click.Abort)):
         return Problem("Interrupted.", "Nothing is lost: run it again.", INTERRUPTED)
     if isinstance(error, OSError):
         return _of_the_system(error)
@@ -71,14 +74,19 @@ def explain(error: BaseException) -> Problem:
     )
 
 
-def _invoke(arguments: list[str]) -> int:
+def _invoke(arguments: list[str], ahead: headstart.HeadStart) -> int:
+    command = plain.find(arguments)
+    if command is not None:
+        return command(ahead)
     from sysvenv.cli.group import sysvenv
 
-    code = sysvenv.main(arguments, "sysvenv", standalone_mode=False)
+    code = sysvenv.main(arguments, "sysvenv", standalone_mode=False, obj=ahead)
     return code if isinstance(code, int) else 0
 
 
 def _usage(error: click.ClickException) -> Problem:
+    import click
+
     context = error.ctx if isinstance(error, click.UsageError) else None
     path = context.command_path if context is not None else "sysvenv"
     return Problem(error.format_message(), f"Run: {path} --help", UsageError.exit_code)
@@ -107,7 +115,7 @@ def _tell(problem: Problem, arguments: list[str]) -> None:
         from sysvenv.render import envelope
 
         command = next((word for word in arguments if not word.startswith("-")), "")
-        click.echo(envelope.failure(command, *problem))
+        sys.stdout.write(envelope.failure(command, *problem) + "\n")
         return
     from sysvenv.render import failure
     from sysvenv.render.screen import Screen

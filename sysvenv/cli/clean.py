@@ -6,7 +6,8 @@ import sys
 
 import click
 
-from sysvenv.cli.session import Session, asking, dry_run
+from sysvenv.cli.options import asking, dry_run
+from sysvenv.cli.session import Session
 from sysvenv.render import moves
 
 

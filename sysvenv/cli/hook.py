@@ -6,7 +6,8 @@ import os
 
 import click
 
-from sysvenv.cli.session import Session, reading
+from sysvenv.cli.options import reading
+from sysvenv.cli.session import Session
 from sysvenv.render import setup
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from sysvenv.cli.session import Session, changing
+from sysvenv.cli.options import changing
+from sysvenv.cli.session import Session
 from sysvenv.render import setup
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from sysvenv.cli import operands
-from sysvenv.cli.session import Session, changing, dry_run
+from sysvenv.cli.options import changing, dry_run
+from sysvenv.cli.session import Session
 from sysvenv.render import moves
 
 

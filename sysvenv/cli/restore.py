@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from sysvenv.cli.session import Session, changing, dry_run
+from sysvenv.cli.options import changing, dry_run
+from sysvenv.cli.session import Session
 from sysvenv.render import moves
 
 

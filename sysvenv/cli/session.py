@@ -1,17 +1,14 @@
-"""What all commands share: the options every one has, and from the environment to the screen."""
+"""One run of one command: from the environment to the screen. Without click, as `undo` mostly runs without it."""
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-import click
-
 from sysvenv import config as configs
-from sysvenv import environ
+from sysvenv import environ, headstart
 from sysvenv.config import Config
 from sysvenv.environ import Settings
 from sysvenv.errors import SysvenvError
@@ -20,11 +17,11 @@ from sysvenv.render.screen import Screen
 
 if TYPE_CHECKING:
     from store.lock import Holder
+    from sysvenv.headstart import HeadStart
     from sysvenv.home import Home
     from sysvenv.operations.session import Context
 
 Result = TypeVar("Result")
-Command = Callable[..., int]
 
 
 class Session(NamedTuple):
@@ -35,9 +32,10 @@ class Session(NamedTuple):
     config: Config
     warnings: list[str]
     """About the settings."""
-    json: bool
-    wait: bool
-    yes: bool
+    json: bool = False
+    wait: bool = True
+    yes: bool = False
+    ahead: HeadStart = headstart.NONE
 
     @property
     def home(self) -> Home:
@@ -58,6 +56,7 @@ class Session(NamedTuple):
             self.settings.tool_python,
             wait=self.wait,
             on_wait=self._tell_waiting,
+            ahead=self.ahead,
         )
 
     @property
@@ -78,13 +77,15 @@ class Session(NamedTuple):
             text = envelope.success(self.command, result, self.warnings)
         else:
             text = envelope.failure(self.command, error.message, error.hint, code, self.warnings, result)
-        click.echo(text)
+        sys.stdout.write(text + "\n")
         return code
 
     def agreed(self, question: str) -> bool:
         """Whether somebody at a terminal says yes; True where there is nobody to ask."""
         if self.yes or self.json or not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
             return True
+        import click
+
         return click.confirm(question, default=True, err=True)
 
     def _tell_waiting(self, holder: Holder | None) -> None:
@@ -96,35 +97,10 @@ class Session(NamedTuple):
             return  # Nobody reads stderr; that is no reason not to wait.
 
 
-def reading(function: Command) -> Command:
-    """A command that changes nothing: gets a session, has --json."""
-    return _with_session(function)
-
-
-def changing(function: Command) -> Command:
-    """A command that takes the lock: has --no-wait too, and -y even where it asks nothing (scripts give it to all)."""
-    no_wait = click.option("--no-wait", is_flag=True, help="End with exit code 5 if another operation is at work.")
-    yes = click.option("-y", "--yes", is_flag=True, hidden=True)
-    return no_wait(yes(_with_session(function)))
-
-
-def asking(function: Command) -> Command:
-    """A command that changes something and asks first, on a terminal."""
-    no_wait = click.option("--no-wait", is_flag=True, help="End with exit code 5 if another operation is at work.")
-    yes = click.option("-y", "--yes", is_flag=True, help="Ask nothing (also: SYSVENV_YES=1).")
-    return yes(no_wait(_with_session(function)))
-
-
-dry_run = click.option("--dry-run", is_flag=True, help="Show what would happen, and change nothing.")
-
-
-def _with_session(function: Command) -> Command:
-    @functools.wraps(function)
-    def opened(*arguments: object, json: bool, no_wait: bool = False, yes: bool = False, **options: object) -> int:
-        settings = environ.read()
-        config, warnings = configs.load(settings.home.config)
-        name = click.get_current_context().info_name or ""
-        session = Session(name, settings, config, warnings, json, not no_wait, yes or settings.yes)
-        return function(session, *arguments, **options)
-
-    return click.option("--json", is_flag=True, help="Print JSON, for programs.")(opened)
+def open_session(
+    command: str, ahead: HeadStart, *, json: bool = False, wait: bool = True, yes: bool = False
+) -> Session:
+    """A session with the settings of this process."""
+    settings = environ.read()
+    config, warnings = configs.load(settings.home.config)
+    return Session(command, settings, config, warnings, json, wait, yes or settings.yes, ahead)

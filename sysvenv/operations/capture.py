@@ -49,7 +49,7 @@ def _capture(session: Session, root: bytes, index: Index, drift: Drift) -> Captu
     changes = capture.link_in(store, root, observed)
     composed = manifests.compose(store, os.fsdecode(root), base, index, changes)
     if not changes:
-        fresh = index._replace(directories=drift.directories, data=drift.data)
+        fresh = index.replace(directories=drift.directories, data=drift.data)
         return Captured(index.manifest, base, fresh, {}, {})
     archives = _keep_pristine(session, root, composed.unseen)
     linked = [store.objects.path(entry) for entry in changes.values() if entry is not None and entry.has_object]

@@ -8,6 +8,7 @@ from store import audit, capture, trees
 from store import store as stores
 from store.capture import Observed
 from store.errors import StoreError
+from store.row import rows_of
 from store.scan import Drift
 from sysvenv import dists, history, manifest
 from sysvenv.dists import Distribution
@@ -110,7 +111,7 @@ def quick_drift(session: Session) -> Drift:
 
 def count(session: Session, drift: Drift) -> FileCounts:
     """How many files of the environment a drift adds, removes, modifies, as lstat tells; no content is read."""
-    rows = {path: row for path, row in session.index.rows() if path in drift.changed} if drift.changed else {}
+    rows = rows_of(session.index, drift.changed)
     added = removed = modified = 0
     for path, found in drift.changed.items():
         if not session.is_environment(path):

@@ -38,7 +38,7 @@ def capture_set_aside(session: Session, undone: Undone, old: Checkout, drift: Dr
     """
     ended = None
     captured = capture_tree(session, old.path, old.expected, drift)
-    trees.save_index(session.store, old.name, captured.found._replace(data={}))
+    trees.save_index(session.store, old.name, captured.found.replace(data={}))
     pending = session.history.pending()
     if pending is not None and pending.number == undone.operation:
         status = history.INTERRUPTED if pending.kind == history.PIP else history.DONE

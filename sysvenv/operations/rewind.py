@@ -12,11 +12,12 @@ from store.trees import Checkout
 from sysvenv import dists, history, manifest, processes, snapshots, venv
 from sysvenv.dists import Change
 from sysvenv.errors import NotFound, SysvenvError, UsageError
+from sysvenv.headstart import UV_LOCK
 from sysvenv.history import Operation, Position, Undone
 from sysvenv.operations import keep, recover, spare
 from sysvenv.operations.capture import capture_tree
 from sysvenv.operations.results import FileCounts, Rewound, Step
-from sysvenv.operations.session import UV_LOCK, Context, Session
+from sysvenv.operations.session import Context, Session
 
 FRESH = ("sysvenv", "clean")
 """The command that leads to an environment with nothing installed."""
@@ -84,39 +85,55 @@ def take_back(session: Session) -> Rewound:
 
 
 def _plan_undo(session: Session, steps: int, to: int | None) -> Plan:
+    back = _back(session, steps, to)
+    if back:
+        spare.anticipate(session, back[-1].manifest_before)
     drift = session.audit()
     pending = session.pending()
     drifted = session.drifted(drift)
     position = session.position
     taken: list[Step] = []
     undone: list[Undone] = []
-    left, target, operation = position.manifest, position.manifest, position.operation
-    only: Operation | None = None
     if drifted:
         number = pending.number if pending else session.history.next_number()
         kind = pending.kind if pending else history.EXTERNAL
         taken.append(Step(number, kind, pending.command if pending else ()))
         undone.append(Undone(number, "", session.name))
-    while len(taken) < steps if to is None else operation != to:
-        found = session.history.read(operation)
-        if found.parent < 0:
-            raise _too_far(session, steps, to, len(taken))
-        taken.append(Step(found.number, found.kind, found.command))
-        only = found if len(taken) == 1 else None
+    if to is None:
+        back = back[: steps - drifted]
+        if len(back) + drifted < steps:
+            raise _too_far(len(back) + drifted, steps)
+    left = position.manifest
+    for operation in back:
         unknown = not undone and bool(drift.changed)
-        undone.append(Undone(found.number, "" if unknown else left, session.name if unknown else ""))
-        left = target = found.manifest_before
-        operation = found.parent
+        taken.append(Step(operation.number, operation.kind, operation.command))
+        undone.append(Undone(operation.number, "" if unknown else left, session.name if unknown else ""))
+        left = operation.manifest_before
+    stands = back[-1].parent if back else position.operation
     before = () if drifted else position.undone
     redo_word = "sysvenv redo" if len(taken) == 1 else f"sysvenv redo {len(taken)}"
     again = (*reversed(undone), *before)
-    return Plan("undo", f"@{operation}", target, operation, tuple(taken), again, drift, drifted, redo_word, only)
+    only = back[0] if len(taken) == 1 and back else None
+    return Plan("undo", f"@{stands}", left, stands, tuple(taken), again, drift, drifted, redo_word, only)
 
 
-def _too_far(session: Session, steps: int, to: int | None, possible: int) -> NotFound:
-    if to is not None:
-        session.history.read(to)
-        return NotFound(f"@{to} does not lead to where the environment stands.", f"Run: sysvenv restore @{to}")
+def _back(session: Session, steps: int, to: int | None) -> list[Operation]:
+    """The operations behind us, the newest first: those above ``to``, or as many of ``steps`` as there are."""
+    found: list[Operation] = []
+    number = session.position.operation
+    while len(found) < steps if to is None else number != to:
+        operation = session.history.read(number)
+        if operation.parent < 0:
+            if to is None:
+                break
+            session.history.read(to)
+            raise NotFound(f"@{to} does not lead to where the environment stands.", f"Run: sysvenv restore @{to}")
+        found.append(operation)
+        number = operation.parent
+    return found
+
+
+def _too_far(possible: int, steps: int) -> NotFound:
     if not possible:
         return NotFound("There is nothing to undo.", "Run: sysvenv history")
     counted = "1 operation" if possible == 1 else f"{possible} operations"
@@ -124,6 +141,8 @@ def _too_far(session: Session, steps: int, to: int | None, possible: int) -> Not
 
 
 def _plan_redo(session: Session, steps: int) -> Plan:
+    if steps <= len(session.position.undone):
+        spare.anticipate(session, session.position.undone[steps - 1].manifest)
     drift = session.audit()
     position = session.position
     if session.drifted(drift) or session.pending() is not None:
@@ -151,6 +170,7 @@ def _plan_redo(session: Session, steps: int) -> Plan:
 
 def _switch(session: Session, kind: str, target: str, name: str, words: list[str], dry_run: bool) -> Rewound:
     """Restore and clean: what changed without pip is recorded first, then the switch is an operation."""
+    spare.anticipate(session, name)
     drift = session.audit()
     if dry_run:
         plan = Plan(kind, target, name, session.position.operation, (), (), drift, False, "")
@@ -178,7 +198,8 @@ def _carry_out(session: Session, plan: Plan, dry_run: bool, operation: Operation
     with session.store_lock():
         ready = spare.make_ready(session, plan.manifest)
         sort = session.sorter(ready.checkout.path, ready.checkout.expected, frozenset())
-        mended = swap.mend(session.store, ready.checkout, session.index, plan.drift.changed, sort)
+        looked = session.auditor.look_at(ready.checkout, session.index, plan.drift.changed)
+        mended = swap.mend(session.store, ready.checkout, looked, sort)
     session.claim()
     taken = _go_live(session, plan, mended.checkout)
     ended = keep.end_switch(session, operation, plan.manifest) if operation is not None else None
@@ -259,7 +280,7 @@ def _go_live(session: Session, plan: Plan, target: Checkout) -> list[bytes]:
 
 def _set_aside(session: Session, plan: Plan, target: Checkout) -> Checkout:
     """The session's live tree is ``target`` now; what was live stands in its slot."""
-    aside = session.index._replace(data={})
+    aside = session.index.replace(data={})
     old = Checkout(target.path, session.name, aside)
     if session.index_is_kept and not session.index.data:
         trees.touch(session.store, session.name)

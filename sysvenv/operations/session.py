@@ -10,19 +10,19 @@ from store import store as stores
 from store.index import Index
 from store.lock import Holder, Lock
 from store.manifests import EMPTY, Manifest
-from store.scan import DATA, OURS, TRACKED, Drift, survey
+from store.row import rows_of
+from store.scan import DATA, OURS, TRACKED, Drift, survey, unchanged
 from store.store import Store
 from store.trees import Checkout
 from sysvenv import history, hook, kinds, manifest, venv
 from sysvenv.config import Config
 from sysvenv.errors import DamageFound, SysvenvError
+from sysvenv.headstart import NONE, UV_LOCK, HeadStart
 from sysvenv.history import History, Operation, Position
 from sysvenv.home import Home
 from sysvenv.operations import purge
+from sysvenv.operations.auditing import Auditor
 from sysvenv.venv import Interpreter
-
-UV_LOCK = b".lock"
-"""uv takes flock(2) on this file of a venv; one inode for ever, or two uvs would hold two locks."""
 
 
 class Context(NamedTuple):
@@ -36,6 +36,8 @@ class Context(NamedTuple):
     """Whether to wait for the lock."""
     on_wait: Callable[[Holder | None], None] | None = None
     """Called once when there is somebody to wait for."""
+    ahead: HeadStart | None = None
+    """What was begun before all this was imported."""
 
 
 class Session:
@@ -48,8 +50,15 @@ class Session:
         self.history = History(context.home)
         self.notes: list[str] = []
         self._command = command
+        self._ahead = ahead = context.ahead or NONE
+        self.auditor = Auditor(ahead.second)
         self._lock = Lock(
-            os.fsencode(context.home.lock), command, wait=context.wait, on_wait=context.on_wait, fd=lock_fd
+            os.fsencode(context.home.lock),
+            command,
+            wait=context.wait,
+            on_wait=context.on_wait,
+            fd=lock_fd if ahead.lock is None else ahead.lock,
+            ours=ahead.lock is not None,
         )
         self._uv_lock: Lock | None = None
         self.is_open = False
@@ -86,6 +95,7 @@ class Session:
         """Let go of the locks. What was buried meanwhile is deleted behind our back."""
         if self.is_open:
             reserve.hold(self.store)
+        self.auditor.dismiss()
         if self._uv_lock is not None:
             self._uv_lock.release()
         self._lock.release()
@@ -95,8 +105,10 @@ class Session:
         """uv takes this lock while it changes a venv, so we wait for it, and it for us."""
         path = os.path.join(self.live, UV_LOCK)
         if os.path.isfile(path) and not os.path.islink(path):
-            context = self.context
-            self._uv_lock = Lock(path, "", wait=context.wait, on_wait=context.on_wait, sign=False)
+            context, fd = self.context, self._ahead.uv_lock
+            self._uv_lock = Lock(
+                path, "", wait=context.wait, on_wait=context.on_wait, fd=fd, ours=fd is not None, sign=False
+            )
             self._uv_lock.acquire()
 
     def _open(self) -> None:
@@ -106,8 +118,11 @@ class Session:
         reserve.release_if_full(self.store)
         if swap.recover_exchange(self.store, self.live):
             self.notes.append("Finished an exchange of trees that was interrupted.")
+            self.auditor.dismiss()
         marker = trees.read_marker(self.live)
         self.name = marker.checkout if marker else trees.new_name()
+        if self.name != self._ahead.checkout:
+            self.auditor.dismiss()
         self.position = self._read_position(marker.position if marker else {})
         trees.sweep(self.store, self.live, {undone.checkout for undone in self.position.undone})
 
@@ -167,15 +182,12 @@ class Session:
     def become(self, name: str) -> None:
         """The live tree is now the checkout of that name."""
         self.name = name
-        self._index = None
+        self.auditor.target = self._index = None
 
     def audit_checkout(self, checkout: Checkout) -> Drift:
         """How a checkout that is not live differs from its index."""
-        return self._audit(checkout.path, checkout.expected)
-
-    def _audit(self, root: bytes, index: Index) -> Drift:
-        touched, moved = audit.look(root, index, list(index.blocks.values()))
-        return self.survey(root, index, touched, moved, unfinished=False)
+        touched, moved = audit.look(checkout.path, checkout.expected)
+        return self.survey(checkout.path, checkout.expected, touched, moved, unfinished=False)
 
     def set_index(self, value: Index) -> None:
         """Keep a new index of the live tree."""
@@ -198,7 +210,19 @@ class Session:
 
     def audit(self) -> Drift:
         """How the live tree differs from the recorded state, every file looked at."""
-        return self._audit(self.live, self.index)
+        index = self.index
+        touched, moved = self.auditor.look(self.store, Checkout(self.live, self.name, index))
+        return self._settled(self.survey(self.live, index, touched, moved, unfinished=False))
+
+    def _settled(self, drift: Drift) -> Drift:
+        """Without the files that were only too young to be believed, now that their content was read."""
+        rows = rows_of(self.index, drift.changed)
+        young = {path for path, row in rows.items() if (found := drift.changed[path]) and row.is_young(found)}
+        if not young:
+            return drift
+        doubtful = drift._replace(changed={path: drift.changed[path] for path in young}, stated={})
+        same = young - capture.observe(self.store, self.live, self.index, doubtful, {}).changes.keys()
+        return drift._replace(changed={path: found for path, found in drift.changed.items() if path not in same})
 
     def rescan(self, *, unfinished: bool) -> Drift:
         """How the live tree differs, guided by the times of directories: for right after a pip run.
@@ -218,6 +242,8 @@ class Session:
         environment when code came into its directory too; after an ``unfinished`` pip, into its top-level package.
         """
         site = self._site()
+        if not touched and not moved:
+            return unchanged(index)
         drift = survey(root, index, touched, moved, self.sorter(root, index, frozenset()))
         fresh = drift.data.keys() - index.data.keys()
         if not fresh or not drift.changed:
@@ -243,7 +269,7 @@ class Session:
 
     def drifted(self, drift: Drift) -> bool:
         """Whether the environment changed (not only bytecode, inodes or what git calls racily clean)."""
-        rows = {path: row for path, row in self.index.rows() if path in drift.changed} if drift.changed else {}
+        rows = rows_of(self.index, drift.changed)
         doubtful: dict[bytes, os.stat_result | None] = {}
         for path, found in drift.changed.items():
             row = rows.get(path)
@@ -285,8 +311,8 @@ class _Known:
 
 def _joining(fresh: set[bytes], drift: Drift, index: Index, site: bytes, *, wide: bool) -> Iterator[bytes]:
     """The new files that came together with code (an edit in place brings nothing)."""
-    inodes = {path: row.ino for path, row in index.rows() if path in drift.changed}
-    came = {path for path, found in drift.changed.items() if found is not None and inodes.get(path) != found.st_ino}
+    rows = rows_of(index, drift.changed)
+    came = {p for p, found in drift.changed.items() if found and (p not in rows or rows[p].ino != found.st_ino)}
     beside = {path[: path.rfind(b"/")] for path in came}
     tops = {_top(path, site) for path in came} - {b""}
     for path in fresh:

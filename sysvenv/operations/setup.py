@@ -8,10 +8,11 @@ import time
 from store import store as stores
 from sysvenv import history, hook, manifest, snapshots, venv
 from sysvenv.errors import SysvenvError
+from sysvenv.headstart import UV_LOCK
 from sysvenv.history import INIT, Operation, Position
 from sysvenv.operations import keep, label, recover, rewind
 from sysvenv.operations.results import Initialised
-from sysvenv.operations.session import UV_LOCK, Context, Session
+from sysvenv.operations.session import Context, Session
 
 
 def initialise(context: Context, python: str | None = None) -> Initialised:

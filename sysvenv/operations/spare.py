@@ -16,13 +16,27 @@ class Ready(NamedTuple):
     """Absolute paths of files that somebody had written into the tree it was made of, or that had to go for it."""
 
 
+def anticipate(session: Session, name: str) -> None:
+    """If a checkout of the state ``name`` stands ready, let it be audited together with the live tree."""
+    pinned = _pinned(session)
+    for tree in trees.standing(session.store):
+        if tree.manifest == name and tree.name not in pinned:
+            found = trees.take(session.store, tree)
+            if found is not None:
+                session.auditor.target = found
+                return
+
+
 def make_ready(session: Session, name: str) -> Ready:
     """Let a checkout of the state ``name`` stand ready: used as it is, transformed, or laid out from scratch.
 
     A tree whose outcome is not captured yet is not touched.
     """
+    anticipated = session.auditor.target
+    if anticipated is not None and anticipated.expected.manifest == name:
+        return Ready(anticipated, ())
     store, state = session.store, session.manifest(name)
-    pinned = [undone.checkout for undone in session.position.undone if undone.checkout]
+    pinned = _pinned(session)
     steps = layout.plan(store, name, state, session.context.config.store.keep_trees, pinned)
     used = [tree for tree in (steps.start, steps.give_up) if tree is not None and tree.expected.manifest != name]
     rescued: list[bytes] = []
@@ -36,6 +50,11 @@ def make_ready(session: Session, name: str) -> Ready:
         trees.sweep(store, session.live, pinned)  # somebody rearranged that tree: it is of no more use
         checkout = layout.lay_out(store, name, state)
     return Ready(checkout, tuple(rescued))
+
+
+def _pinned(session: Session) -> list[str]:
+    """The trees that alone hold what an undone operation left."""
+    return [undone.checkout for undone in session.position.undone if undone.checkout]
 
 
 def prepare(session: Session, name: str) -> None:

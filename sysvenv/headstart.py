@@ -1,0 +1,93 @@
+"""The head start: the audit of the live tree begins before click, json and typing are imported.
+
+An undo is looking at every file, and starting Python with what it needs takes as long as looking at half of them. So
+the locks are taken, if they are free, and a second process begins; whoever opens the session goes on from there.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+from store import second as processes
+from sysvenv.errors import UsageError
+from sysvenv.home import Home
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from store.second import Second
+
+COMMANDS = frozenset({"undo", "redo", "restore", "clean"})
+"""Those that look at every file of the live tree first."""
+UV_LOCK = b".lock"
+"""uv takes flock(2) on this file of a venv; one inode for ever, or two uvs would hold two locks."""
+_MARKER = b'{"version": 1, "checkout": "'
+"""How the marker of a tree begins, up to the name of its index. Should it not, there is no head start."""
+
+
+class HeadStart:
+    """What was begun. Whoever is given it goes on with it, or lets it end with the process."""
+
+    __slots__ = ("checkout", "lock", "second", "uv_lock")
+
+    def __init__(
+        self, lock: int | None = None, uv_lock: int | None = None, checkout: str = "", second: Second | None = None
+    ) -> None:
+        self.lock = lock
+        """The environment's lock, open and held; None where it is still to be taken, or the caller's own."""
+        self.uv_lock = uv_lock
+        """uv's lock, likewise."""
+        self.checkout = checkout
+        """The checkout that is being audited as the live one."""
+        self.second = second
+
+
+NONE = HeadStart()
+
+
+def for_command(arguments: Sequence[str], environ: Mapping[str, str]) -> HeadStart:
+    """Begin for a command line, if it is one that will look at every file."""
+    if not arguments or arguments[0] not in COMMANDS or not {"-h", "--help"}.isdisjoint(arguments):
+        return NONE
+    try:
+        return begin(Home.default(environ))
+    except UsageError:
+        return NONE  # no home can be told; the command itself says so
+
+
+def begin(home: Home, lock: int | None = None) -> HeadStart:
+    """Begin to audit the live tree of ``home``, if that can be done at once and pays; else NONE.
+
+    ``lock`` is the environment's lock if it is open already.
+    """
+    live = os.fsencode(home.venv)
+    opened: list[int] = []
+    try:
+        for path in (os.fsencode(home.lock), live + b"/" + UV_LOCK)[lock is not None :]:
+            opened.append(os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW))
+        held = opened if lock is None else [lock, *opened]
+        for each in held:
+            fcntl.flock(each, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        checkout = _checkout(live)
+        index = b"%s/index/%s" % (os.fsencode(home.store), checkout)
+        second = processes.start(index, held)
+    except OSError:  # somebody is at work, or something is missing: the session finds out what, and says so
+        second = None
+    if second is None:
+        for each in opened:
+            os.close(each)
+        return NONE
+    second.begin(live, index)
+    return HeadStart(held[0] if lock is None else None, held[1], checkout.decode(), second)
+
+
+def _checkout(live: bytes) -> bytes:
+    """The name in the live tree's marker. It is a guess until the session has read the marker as JSON."""
+    marker = os.open(live + b"/.sysvenv", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        start = os.read(marker, len(_MARKER) + 16)
+    finally:
+        os.close(marker)
+    return start[len(_MARKER) :] if start.startswith(_MARKER) and start[len(_MARKER) :].isalnum() else b"none"

@@ -1,0 +1,60 @@
+"""Auditing: the live tree and, along with it, the checkout that will probably take its place."""
+
+from collections.abc import Collection
+
+from store import audit, second, trees
+from store.audit import Audit, Looked
+from store.index import Index
+from store.second import Second
+from store.store import Store
+from store.trees import Checkout
+
+
+class Auditor:
+    """The audits of one session, shared with a second process where that pays."""
+
+    def __init__(self, begun: Second | None) -> None:
+        self.target: Checkout | None = None
+        """The checkout that will probably go live."""
+        self._second = begun
+        self._looked: Looked | None = None
+
+    def look(self, store: Store, live: Checkout) -> Looked:
+        """Look at everything in the live tree, and at what that does not prove of the target."""
+        audits, files = [Audit(live.path, live.expected)], [trees.index_path(store, live.name)]
+        if self.target is not None:
+            expected = self.target.expected
+            audits.append(Audit(self.target.path, expected, audit.unproven(expected, live.expected)))
+            files.append(trees.index_path(store, self.target.name))
+        looked = self._carry_out(audits, files)
+        self._looked = looked[1] if self.target is not None else None
+        return looked[0]
+
+    def look_at(self, checkout: Checkout, live: Index, suspicious: Collection[bytes]) -> Looked:
+        """The audit of a checkout that is about to go live, after one of the live tree that found ``suspicious`` paths.
+
+        Inodes that agreed there are not looked at again.
+        """
+        if checkout is self.target and self._looked is not None and not suspicious:
+            return self._looked
+        blocks = audit.unproven(checkout.expected, live)
+        return audit.look(checkout.path, checkout.expected, [*blocks, *checkout.expected.blocks_of(suspicious)])
+
+    def dismiss(self) -> None:
+        """Send the second process away: what it looked at is not the live tree, or nobody wants to know any more."""
+        if self._second is not None:
+            self._second.close()
+        self._second = None
+
+    def _carry_out(self, audits: list[Audit], files: list[bytes]) -> list[Looked]:
+        """Audits, and the files of the indexes they go by. The first may have been begun."""
+        helper, self._second = self._second, None
+        if helper is None and audits[0].index.digest:
+            helper = second.start(files[0])
+            if helper is not None:
+                helper.begin(audits[0].root, files[0])
+        if helper is None:
+            return [each.look() for each in audits]
+        for each, file in zip(audits[1:], files[1:], strict=True):
+            helper.begin(each.root, file)
+        return helper.finish(audits)
