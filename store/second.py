@@ -24,6 +24,8 @@ ROUNDS = 256 // PORTIONS
 WORTH_IT = 3000 * 120
 """Bytes of an index, of about 3,000 rows, below which forking costs more than it saves."""
 
+_SIGKILL = 9  # the signal module would cost more than all that is imported here
+
 
 class Second:
     """A forked process that shares audits with this one."""
@@ -58,7 +60,7 @@ class Second:
         self._order(b"%d %d\n%s%s" % (len(root), len(index), root, index))
 
     def finish(self, audits: Sequence[Audit]) -> list[Looked]:
-        """Share the rounds begun, which are ``audits``, until all is looked at; then send it away.
+        """Share the rounds begun, which are ``audits``, until all is looked at. Then it ends.
 
         Where it did not do its part, or went by another index, this process looks at that round alone.
         """
@@ -70,7 +72,6 @@ class Second:
         self._order(b"0 0\n")
         with os.fdopen(self._pipes.pop("answers"), "rb") as pipe:
             answers = list(_answers(pipe))
-        self.close()
         for number, audit in enumerate(audits):
             digest, looked = answers[number] if number < len(answers) else (b"", ([], []))
             if digest and digest == audit.index.digest:
@@ -80,13 +81,14 @@ class Second:
         return found
 
     def close(self) -> None:
-        """Send it away; once or more."""
+        """See that it has ended, in the middle of its work if need be; once or more."""
+        if not self._pipes:
+            return
+        if "answers" in self._pipes:
+            os.kill(self.pid, _SIGKILL)
         _close(self._pipes.values())
         self._pipes = {}
-        try:
-            os.waitpid(self.pid, os.WNOHANG)  # one that has not quite ended is left to whoever adopts it
-        except ChildProcessError:
-            return
+        os.waitpid(self.pid, 0)
 
     def _order(self, words: bytes) -> None:
         try:

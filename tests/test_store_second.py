@@ -82,8 +82,8 @@ def test_two_processes_find_what_one_finds(pair, damage):
     live, target = shared(pair, helper)
     assert (sorted(live[0]), live[1]) == (sorted(damage[0]), damage[1])
     assert target == ([], [])
+    helper.close()
     assert descriptors() == opened
-    reap(helper)
 
 
 def test_the_second_alone_does_all_of_it(pair, damage):
@@ -98,7 +98,7 @@ def test_the_second_alone_does_all_of_it(pair, damage):
         if not waiting(helper):
             break
     assert [sorted(found) for found in helper.finish([live])[0]] == [sorted(damage[0]), damage[1]]
-    reap(helper)
+    helper.close()
 
 
 def waiting(helper):
@@ -120,7 +120,7 @@ def test_one_that_is_killed_is_not_missed(pair, damage, number, capfd):
     live, target = shared(pair, helper)
     assert (sorted(live[0]), live[1]) == (sorted(damage[0]), damage[1])
     assert target == ([], [])
-    reap(helper)
+    helper.close()
     assert capfd.readouterr() == ("", "")
 
 
@@ -135,7 +135,7 @@ def test_another_index_is_not_believed(pair, damage, tmp_path):
         helper.begin(root, other)
         live = helper.finish([Audit(root, known)])[0]
         assert (sorted(live[0]), live[1]) == (sorted(damage[0]), damage[1])
-        reap(helper)
+        helper.close()
 
 
 def test_one_that_is_not_needed_goes(pair):
@@ -146,15 +146,8 @@ def test_one_that_is_not_needed_goes(pair):
     helper.close()
     helper.close()
     assert descriptors() == opened
-    reap(helper)
-
-
-def reap(helper):
-    """Wait until it has ended; it does not by itself only if this hangs."""
-    try:
-        os.waitpid(helper.pid, 0)
-    except ChildProcessError:
-        return
+    with pytest.raises(ProcessLookupError):
+        os.kill(helper.pid, 0)
 
 
 def test_it_lets_go_of_locks(pair, tmp_path):
@@ -167,7 +160,6 @@ def test_it_lets_go_of_locks(pair, tmp_path):
     finally:
         os.close(reader)
         helper.close()
-        reap(helper)
 
 
 def test_it_starts_only_where_it_pays(pair, monkeypatch, tmp_path):
@@ -184,7 +176,6 @@ def test_it_starts_only_where_it_pays(pair, monkeypatch, tmp_path):
     helper = second.start(path)
     assert helper is not None
     helper.close()
-    reap(helper)
 
     def fork():
         raise BlockingIOError(11, "no more processes")

@@ -16,7 +16,8 @@ class Auditor:
     def __init__(self, begun: Second | None) -> None:
         self.target: Checkout | None = None
         """The checkout that will probably go live."""
-        self._second = begun
+        self._begun = begun
+        self._spent: list[Second] = []
         self._looked: Looked | None = None
 
     def look(self, store: Store, live: Checkout) -> Looked:
@@ -40,21 +41,29 @@ class Auditor:
         blocks = audit.unproven(checkout.expected, live)
         return audit.look(checkout.path, checkout.expected, [*blocks, *checkout.expected.blocks_of(suspicious)])
 
-    def dismiss(self) -> None:
-        """Send the second process away: what it looked at is not the live tree, or nobody wants to know any more."""
-        if self._second is not None:
-            self._second.close()
-        self._second = None
+    def forget(self) -> None:
+        """What was begun is not the live tree."""
+        if self._begun is not None:
+            self._begun.close()
+        self._begun = None
+
+    def close(self) -> None:
+        """See that no process is left behind."""
+        self.forget()
+        for each in self._spent:
+            each.close()
+        self._spent = []
 
     def _carry_out(self, audits: list[Audit], files: list[bytes]) -> list[Looked]:
         """Audits, and the files of the indexes they go by. The first may have been begun."""
-        helper, self._second = self._second, None
+        helper, self._begun = self._begun, None
         if helper is None and audits[0].index.digest:
             helper = second.start(files[0])
             if helper is not None:
                 helper.begin(audits[0].root, files[0])
         if helper is None:
             return [each.look() for each in audits]
+        self._spent.append(helper)  # it is waited for at the end, when it has long ended
         for each, file in zip(audits[1:], files[1:], strict=True):
             helper.begin(each.root, file)
         return helper.finish(audits)

@@ -95,7 +95,7 @@ class Session:
         """Let go of the locks. What was buried meanwhile is deleted behind our back."""
         if self.is_open:
             reserve.hold(self.store)
-        self.auditor.dismiss()
+        self.auditor.close()
         if self._uv_lock is not None:
             self._uv_lock.release()
         self._lock.release()
@@ -118,11 +118,11 @@ class Session:
         reserve.release_if_full(self.store)
         if swap.recover_exchange(self.store, self.live):
             self.notes.append("Finished an exchange of trees that was interrupted.")
-            self.auditor.dismiss()
+            self.auditor.forget()
         marker = trees.read_marker(self.live)
         self.name = marker.checkout if marker else trees.new_name()
         if self.name != self._ahead.checkout:
-            self.auditor.dismiss()
+            self.auditor.forget()
         self.position = self._read_position(marker.position if marker else {})
         trees.sweep(self.store, self.live, {undone.checkout for undone in self.position.undone})
 
