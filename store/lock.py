@@ -1,6 +1,6 @@
 """Locks: flock(2) on a file that is never unlinked and whose content says who holds it."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: NamedTuple compiles string annotations, 0.15 ms a field.
 
 import errno
 import fcntl
@@ -53,7 +53,7 @@ class Lock:
         self.sign = sign
         self._inherited = fd is not None and not ours
 
-    def __enter__(self) -> Lock:
+    def __enter__(self) -> "Lock":
         self.acquire()
         return self
 

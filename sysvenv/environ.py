@@ -1,6 +1,6 @@
 """The environment of this process: the only module that asks it for anything. Read once, at the edge."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: NamedTuple compiles string annotations, 0.15 ms a field.
 
 import os
 import sys

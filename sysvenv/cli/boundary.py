@@ -1,6 +1,6 @@
 """The one place where errors end: a sentence, what to type next, an exit code. Never a traceback."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: NamedTuple compiles string annotations, 0.15 ms a field.
 
 import errno
 import io
@@ -84,7 +84,7 @@ def _invoke(arguments: list[str], ahead: headstart.HeadStart) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _usage(error: click.ClickException) -> Problem:
+def _usage(error: "click.ClickException") -> Problem:
     import click
 
     context = error.ctx if isinstance(error, click.UsageError) else None

@@ -1,6 +1,6 @@
 """Which commands there are. `--help` prints this table and imports none of them."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: NamedTuple compiles string annotations, 0.15 ms a field.
 
 from typing import NamedTuple
 
