@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO, NoReturn
 
     from store.audit import Looked
+    from store.index import Block
 
 ROUNDS = 256 // PORTIONS
 """How many audits it can share, a portion being a byte: of the live tree, and of the one that is to replace it."""
@@ -49,15 +50,15 @@ class Second:
         self._pipes = {"portions": portions, "more": more, "orders": orders, "answers": answers}
         self._rounds = 0
 
-    def begin(self, root: bytes, index: bytes) -> None:
-        """Let it start to audit the tree at ``root`` by the index file ``index``.
+    def begin(self, root: bytes, index: bytes, *, rows: bool = True) -> None:
+        """Let it start to audit the tree at ``root`` by the index file ``index``; without ``rows``, its directories.
 
         In the second round these are the rows that the first round's index does not prove (:func:`unproven`).
         """
         first = self._rounds * PORTIONS
         self._rounds += 1
         os.write(self._pipes["more"], bytes(range(first, first + PORTIONS)))
-        self._order(b"%d %d\n%s%s" % (len(root), len(index), root, index))
+        self._order(b"%d %d %d\n%s%s" % (rows, len(root), len(index), root, index))
 
     def finish(self, audits: Sequence[Audit]) -> list[Looked]:
         """Share the rounds begun, which are ``audits``, until all is looked at. Then it ends.
@@ -69,7 +70,7 @@ class Second:
             number = portion // PORTIONS
             if number < len(audits):
                 _add(found[number], audits[number].look([portion % PORTIONS]))
-        self._order(b"0 0\n")
+        self._order(b"\n")
         with os.fdopen(self._pipes.pop("answers"), "rb") as pipe:
             answers = list(_answers(pipe))
         for number, audit in enumerate(audits):
@@ -143,13 +144,15 @@ class _Found:
 
     def hear(self, orders: BinaryIO) -> bool:
         """Wait for the next order; False when it is to tell what was found, or there is nobody left to order."""
-        lengths = [int(number) for number in orders.readline().split()]
-        if not any(lengths):
+        numbers = [int(number) for number in orders.readline().split()]
+        if not numbers:
             return False
+        rows, *lengths = numbers
         root, path = map(orders.read, lengths)
         index = indexes.load(path)
-        first = self.audits[0] if self.audits else None
-        blocks = unproven(index, first.index) if index is not None and first is not None else None
+        blocks: list[Block] | None = None if rows else []
+        if index is not None and self.audits and self.audits[0] is not None:
+            blocks = unproven(index, self.audits[0].index)
         self.audits.append(Audit(root, index, blocks) if index is not None else None)
         self.looked.append(([], []))
         return True

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from store.second import Second
 
 COMMANDS = frozenset({"undo", "redo", "restore", "clean"})
-"""Those that look at every file of the live tree first."""
+"""Those that look at every file of the live tree first ..."""
+READERS = frozenset({"status"})
+"""... and those that look at its directories, and take no lock."""
 UV_LOCK = b".lock"
 """uv takes flock(2) on this file of a venv; one inode for ever, or two uvs would hold two locks."""
 _MARKER = b'{"version": 1, "checkout": "'
@@ -49,10 +51,11 @@ NONE = HeadStart()
 
 def for_command(arguments: Sequence[str], environ: Mapping[str, str]) -> HeadStart:
     """Begin for a command line, if it is one that will look at every file."""
-    if not arguments or arguments[0] not in COMMANDS or not {"-h", "--help"}.isdisjoint(arguments):
+    if not arguments or arguments[0] not in COMMANDS | READERS or not {"-h", "--help"}.isdisjoint(arguments):
         return NONE
     try:
-        return begin(Home.default(environ))
+        home = Home.default(environ)
+        return begin(home) if arguments[0] in COMMANDS else begin_reading(home)
     except UsageError:
         return NONE  # no home can be told; the command itself says so
 
@@ -70,8 +73,7 @@ def begin(home: Home, lock: int | None = None) -> HeadStart:
         held = opened if lock is None else [lock, *opened]
         for each in held:
             fcntl.flock(each, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        checkout = _checkout(live)
-        index = b"%s/index/%s" % (os.fsencode(home.store), checkout)
+        checkout, index = _checkout(home)
         second = processes.start(index, held)
     except OSError:  # somebody is at work, or something is missing: the session finds out what, and says so
         second = None
@@ -80,14 +82,30 @@ def begin(home: Home, lock: int | None = None) -> HeadStart:
             os.close(each)
         return NONE
     second.begin(live, index)
-    return HeadStart(held[0] if lock is None else None, held[1], checkout.decode(), second)
+    return HeadStart(held[0] if lock is None else None, held[1], checkout, second)
 
 
-def _checkout(live: bytes) -> bytes:
-    """The name in the live tree's marker. It is a guess until the session has read the marker as JSON."""
-    marker = os.open(live + b"/.sysvenv", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+def begin_reading(home: Home) -> HeadStart:
+    """Begin to look at the directories of the live tree of ``home``, without a lock."""
+    try:
+        checkout, index = _checkout(home)
+        second = processes.start(index)
+    except OSError:
+        second = None
+    if second is None:
+        return NONE
+    second.begin(os.fsencode(home.venv), index, rows=False)
+    return HeadStart(checkout=checkout, second=second)
+
+
+def _checkout(home: Home) -> tuple[str, bytes]:
+    """The name in the live tree's marker and its index. A guess until the session has read the marker as JSON."""
+    marker = os.open(home.venv + "/.sysvenv", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         start = os.read(marker, len(_MARKER) + 16)
     finally:
         os.close(marker)
-    return start[len(_MARKER) :] if start.startswith(_MARKER) and start[len(_MARKER) :].isalnum() else b"none"
+    name = start[len(_MARKER) :] if start.startswith(_MARKER) else b""
+    if len(name) != 16 or not name.isalnum():
+        raise FileNotFoundError
+    return name.decode(), b"%s/index/%s" % (os.fsencode(home.store), name)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from recorded import Environment
 
+from store import usage
 from store.lock import Lock
 from sysvenv.errors import SysvenvError
 from sysvenv.history import History
@@ -29,8 +30,8 @@ def look(environment: Environment, check: bool = False) -> Status:
 
 @pytest.mark.parametrize("check", [False, True])
 def test_a_healthy_home(upgraded: Environment, check: bool) -> None:
-    """Everything is counted, nothing is written."""
-    before = sorted(path.stat().st_mtime_ns for path in Path(upgraded.home.root).rglob("*"))
+    """Everything is counted; nothing is written but what the counting came to."""
+    before = times(upgraded)
     found = look(upgraded, check)
     assert (found.venv_present, found.python_present, found.path_problem) == (True, True, "")
     assert found.pip and found.distributions >= 2 and found.requested >= 1
@@ -38,7 +39,39 @@ def test_a_healthy_home(upgraded: Environment, check: bool) -> None:
     assert (found.unrecorded, found.changed, found.checked) == ("none", (), check)
     assert (found.busy, found.pending, found.suggestion, found.notes) == ("", None, "", ())
     assert found.venv_bytes > 1_000_000 and 10_000 < found.store_bytes < found.venv_bytes * 2
-    assert before == sorted(path.stat().st_mtime_ns for path in Path(upgraded.home.root).rglob("*"))
+    assert before == times(upgraded)
+
+
+def times(environment: Environment) -> dict[Path, int]:
+    """When each file of a home was written, but for what is derived by status."""
+    usage = Path(environment.home.store, "usage.json")
+    places = set(Path(environment.home.root).rglob("*")) - {usage, usage.parent}
+    return {place: place.lstat().st_mtime_ns for place in places}
+
+
+def test_the_space_is_told_from_memory_until_something_comes_or_goes(
+    upgraded: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asking for every inode takes long, so it is done once a change; where that cannot be kept, each time."""
+    time.sleep(0.05)  # what changed a moment ago may change again unseen
+    counted: list[int] = []
+    beyond = usage._beyond
+    monkeypatch.setattr(usage, "_beyond", lambda *arguments: counted.append(1) or beyond(*arguments))
+    assert look(upgraded) == look(upgraded)
+    assert len(counted) == 1
+    rewind.undo(upgraded.context)
+    time.sleep(0.05)
+    smaller = look(upgraded).store_bytes
+    assert smaller == look(upgraded).store_bytes
+    assert len(counted) == 2
+    Path(upgraded.home.store, "usage.json").write_text("{}")
+    monkeypatch.setattr(usage.disk, "write_beside", failing)
+    assert smaller == look(upgraded).store_bytes == look(upgraded).store_bytes
+    assert len(counted) == 4
+
+
+def failing(*arguments: object, **options: object) -> None:
+    raise OSError(30, "Read-only file system")
 
 
 def test_store_bytes_are_what_goes_with_the_store(upgraded: Environment) -> None:

@@ -31,6 +31,11 @@ class Auditor:
         self._looked = looked[1] if self.target is not None else None
         return looked[0]
 
+    def look_at_directories(self, live: Checkout) -> list[bytes]:
+        """Look at the directories of the live tree only."""
+        audits = [Audit(live.path, live.expected, [])]
+        return self._carry_out(audits, [])[0][1]
+
     def look_at(self, checkout: Checkout, live: Index, suspicious: Collection[bytes]) -> Looked:
         """The audit of a checkout that is about to go live, after one of the live tree that found ``suspicious`` paths.
 
@@ -57,7 +62,7 @@ class Auditor:
     def _carry_out(self, audits: list[Audit], files: list[bytes]) -> list[Looked]:
         """Audits, and the files of the indexes they go by. The first may have been begun."""
         helper, self._begun = self._begun, None
-        if helper is None and audits[0].index.digest:
+        if helper is None and files and audits[0].index.digest:
             helper = second.start(files[0])
             if helper is not None:
                 helper.begin(audits[0].root, files[0])

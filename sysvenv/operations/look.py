@@ -4,12 +4,13 @@ import os
 from collections.abc import Collection
 from typing import NamedTuple
 
-from store import audit, capture, trees
+from store import capture, trees
 from store import store as stores
 from store.capture import Observed
 from store.errors import StoreError
 from store.row import rows_of
 from store.scan import Drift
+from store.trees import Checkout
 from sysvenv import dists, history, manifest
 from sysvenv.dists import Distribution
 from sysvenv.errors import DamageFound, SysvenvError
@@ -43,6 +44,8 @@ def glance(context: Context) -> Session:
     session.store = stores.open_store(os.fsencode(home.store), guard_text_only=text_only)
     marker = trees.read_marker(session.live)
     session.name = marker.checkout if marker else trees.new_name()
+    if session.name != context.ahead.checkout:
+        session.auditor.forget()
     found = whereabouts(home)
     session.position = found.position
     if found.trouble:
@@ -106,7 +109,9 @@ def _last_outcome(home: Home) -> Operation | None:
 
 def quick_drift(session: Session) -> Drift:
     """How the live tree differs as far as directory times tell: an edit in place does not show."""
-    return session.survey(session.live, session.index, [], audit.moved(session.live, session.index), unfinished=False)
+    live = Checkout(session.live, session.name, session.index)
+    moved = session.auditor.look_at_directories(live)
+    return session.survey(session.live, session.index, [], moved, unfinished=False)
 
 
 def count(session: Session, drift: Drift) -> FileCounts:

@@ -36,7 +36,7 @@ class Context(NamedTuple):
     """Whether to wait for the lock."""
     on_wait: Callable[[Holder | None], None] | None = None
     """Called once when there is somebody to wait for."""
-    ahead: HeadStart | None = None
+    ahead: HeadStart = NONE
     """What was begun before all this was imported."""
 
 
@@ -50,7 +50,7 @@ class Session:
         self.history = History(context.home)
         self.notes: list[str] = []
         self._command = command
-        self._ahead = ahead = context.ahead or NONE
+        self._ahead = ahead = context.ahead
         self.auditor = Auditor(ahead.second)
         self._lock = Lock(
             os.fsencode(context.home.lock),

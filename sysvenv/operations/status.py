@@ -174,6 +174,6 @@ def _suggestion(chain: list[Operation]) -> str:
 
 def _sizes(session: Session) -> tuple[int, int]:
     try:
-        return usage.beyond(session.store, session.index), usage.of_tree(session.index)
+        return usage.measure(session.store, session.index)
     except StoreError:
-        return usage.beyond(session.store, None), 0
+        return usage.measure(session.store, None)
