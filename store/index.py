@@ -18,7 +18,7 @@ from store import disk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from store.tree import Tree
 
@@ -214,18 +214,19 @@ class Index:
             self.data if data is None else data,
         )
 
-    def blocks_of(self, wanted: Collection[bytes]) -> list[Block]:
-        """The rows of some paths, as blocks; paths without one are left out."""
-        if not wanted:
-            return []
-        chosen = ((each, [n for n, path in enumerate(each.paths) if path in wanted]) for each in self.blocks.values())
-        return [each.only(numbers) for each, numbers in chosen if numbers]
-
     def segment_of(self, wanted: Callable[[bytes], bool] | None = None) -> dict[bytes, str]:
         """Path -> name of the segment it belongs to, for files and links (directories have no row)."""
         return {
             path: name for name, each in self.blocks.items() for path in each.paths if wanted is None or wanted(path)
         }
+
+
+def chosen(blocks: Iterable[Block], wanted: Collection[bytes]) -> list[Block]:
+    """The rows of some paths, as blocks; paths without one are left out."""
+    if not wanted:
+        return []
+    found = ((each, [row for row, path in enumerate(each.paths) if path in wanted]) for each in blocks)
+    return [each.only(numbers) for each, numbers in found if numbers]
 
 
 def encode(index: Index) -> bytes:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
-from store.index import ANY, Block, Index
+from store.index import ANY, Block, Index, chosen
 
 
 class Row(NamedTuple):
@@ -44,4 +44,4 @@ def rows(blocks: Iterable[Block]) -> Iterator[tuple[bytes, Row]]:
 
 def rows_of(index: Index, wanted: Collection[bytes]) -> dict[bytes, Row]:
     """The rows of some paths; paths without one are left out."""
-    return dict(rows(index.blocks_of(wanted)))
+    return dict(rows(chosen(index.blocks.values(), wanted)))

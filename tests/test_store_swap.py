@@ -12,7 +12,7 @@ from hypothesis import given
 from specimens import Dir, File, Link, edit_in_place, mutate, on_disk, plain_sort, seen_as, specs, worlds, write
 
 from store import audit, disk, layout, swap, trees
-from store.index import Index, block
+from store.index import Index, block, chosen
 from store.row import rows
 from store.scan import OURS as OURS_KIND
 from store.scan import Drift, survey
@@ -49,7 +49,7 @@ def mend(world, checkout, against=None, suspicious=()):
     """Mend a spare; without a live tree nothing of it is proven."""
     known = against.expected if against else Index("", {}, {}, {})
     expected = checkout.expected
-    blocks = [*audit.unproven(expected, known), *expected.blocks_of(suspicious)]
+    blocks = [*audit.unproven(expected, known), *chosen(expected.blocks.values(), suspicious)]
     return swap.mend(world.store, checkout, audit.look(checkout.path, expected, blocks), plain_sort)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from store import audit, second, trees
 from store.audit import Audit, Looked
-from store.index import Index
+from store.index import Index, chosen
 from store.second import Second
 from store.store import Store
 from store.trees import Checkout
@@ -44,7 +44,8 @@ class Auditor:
         if checkout is self.target and self._looked is not None and not suspicious:
             return self._looked
         blocks = audit.unproven(checkout.expected, live)
-        return audit.look(checkout.path, checkout.expected, [*blocks, *checkout.expected.blocks_of(suspicious)])
+        doubted = chosen(checkout.expected.blocks.values(), suspicious)
+        return audit.look(checkout.path, checkout.expected, [*blocks, *doubted])
 
     def forget(self) -> None:
         """What was begun is not the live tree."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 
 from store import segments
+from store.index import Index, chosen
+from store.row import rows
 from store.scan import Drift
 from sysvenv import dists, history, manifest, processes
 from sysvenv.history import Operation
@@ -91,15 +93,18 @@ def count_files(session: Session, captured: Captured) -> tuple[int, int, int]:
     return added, removed, len(paths) - added - removed
 
 
-def end_switch(session: Session, operation: Operation, name: str) -> Operation:
-    """Write the second record of an operation that switched to a state the store already had."""
+def end_switch(session: Session, operation: Operation, name: str, files: FileCounts | None = None) -> Operation:
+    """Write the second record of an operation that switched to a state the store already had.
+
+    ``files`` are how many differ, if that is known already.
+    """
     old, new = session.manifest(operation.manifest_before), session.manifest(name)
     ended = operation._replace(
         status=history.DONE,
         finished=time.time(),
         manifest=name,
         packages=tuple(dists.diff(manifest.distributions(old), manifest.distributions(new))),
-        files=difference(session, operation.manifest_before, name),
+        files=files if files is not None else difference(session, operation.manifest_before, name),
     )
     session.history.end(ended)
     return ended
@@ -107,19 +112,32 @@ def end_switch(session: Session, operation: Operation, name: str) -> Operation:
 
 def difference(session: Session, old: str, new: str) -> FileCounts:
     """How many files of the environment differ between two states."""
-    before, after = session.manifest(old), session.manifest(new)
-    old_records, new_records = (
-        {
-            each
-            for part in one.parts
-            if part.kind == manifest.FILES and part.segment not in other.segments
-            for each in session.store.segments.records(part.segment)
-        }
-        for one, other in ((before, after), (after, before))
+    before, after = (
+        {record for segment in only for record in session.store.segments.records(segment)}
+        for only in _file_segments(session, old, new)
     )
-    gone = {segments.path_of(each) for each in old_records - new_records}
-    came = {segments.path_of(each) for each in new_records - old_records}
+    gone = {segments.path_of(each) for each in before - after}
+    came = {segments.path_of(each) for each in after - before}
     return FileCounts(len(came - gone), len(gone - came), len(came & gone))
+
+
+def difference_of(session: Session, old: Index, new: Index) -> FileCounts:
+    """The same of two checkouts, as their indexes tell it: no segment is opened."""
+    theirs, ours = _file_segments(session, old.manifest, new.manifest)
+    before, after = [old.blocks[segment] for segment in theirs], [new.blocks[segment] for segment in ours]
+    gone, came = ({path for block in blocks for path in block.paths} for blocks in (before, after))
+    both = gone & came
+    same = dict(rows(chosen(before, both))).items() & dict(rows(chosen(after, both))).items()
+    return FileCounts(len(came) - len(both), len(gone) - len(both), len(both) - len(same))
+
+
+def _file_segments(session: Session, old: str, new: str) -> tuple[list[str], list[str]]:
+    """The segments of the environment's files, without bytecode, that only the one or only the other state has."""
+    before, after = session.manifest(old), session.manifest(new)
+    return (
+        [part.segment for part in before.parts if part.kind == manifest.FILES and part.segment not in after.segments],
+        [part.segment for part in after.parts if part.kind == manifest.FILES and part.segment not in before.segments],
+    )
 
 
 def shown(operation: Operation) -> str:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from store import layout, swap, trees
 from store.errors import StoreError
+from store.index import Index
 from store.manifests import Manifest
 from store.scan import Drift
 from store.trees import Checkout
@@ -188,10 +189,9 @@ def _switch(session: Session, kind: str, target: str, name: str, words: list[str
 def _carry_out(session: Session, plan: Plan, dry_run: bool, operation: Operation | None = None) -> Rewound:
     started = time.perf_counter()
     outcome = _outcome(session, plan, dry_run)
-    before = session.position.manifest
     if dry_run:
-        return outcome._replace(files=_counts(session, plan, before, None, None))
-    if not plan.drift and (plan.manifest, plan.operation) == (before, session.position.operation):
+        return outcome._replace(files=_counts(session, plan, None))
+    if not plan.drift and (plan.manifest, plan.operation) == (session.position.manifest, session.position.operation):
         return outcome._replace(unchanged=True)
     _refuse_missing_interpreter(session, plan)
     _begin(session, plan, operation)
@@ -201,15 +201,16 @@ def _carry_out(session: Session, plan: Plan, dry_run: bool, operation: Operation
         looked = session.auditor.look_at(ready.checkout, session.index, plan.drift.changed)
         mended = swap.mend(session.store, ready.checkout, looked, sort)
     session.claim()
+    files = _counts(session, plan, mended.checkout.expected)
     taken = _go_live(session, plan, mended.checkout)
-    ended = keep.end_switch(session, operation, plan.manifest) if operation is not None else None
+    ended = keep.end_switch(session, operation, plan.manifest, files) if operation is not None else None
     session.move_to(_position(session, plan))
     old = _set_aside(session, plan, mended.checkout)
-    files = _counts(session, plan, before, ended, _keep_what_was_replaced(session, plan, old))
+    undone = _keep_what_was_replaced(session, plan, old)
     holding = [session.home.venv, os.fsdecode(old.path)]
     return outcome._replace(
         recorded=ended.number if ended else None,
-        files=files,
+        files=_taken_back(undone) if undone is not None and len(plan.steps) == 1 else files,
         programs=tuple(processes.holding(holding, {os.getpid(), os.getppid()})),
         shell_stands_inside=processes.shell_stands_in([os.fsdecode(old.path)], os.getppid()),
         healed=len(mended.healed),
@@ -219,17 +220,18 @@ def _carry_out(session: Session, plan: Plan, dry_run: bool, operation: Operation
     )
 
 
-def _counts(
-    session: Session, plan: Plan, before: str, switched: Operation | None, undone: Operation | None
-) -> FileCounts:
-    """How many files differ now: from a record where one says it, or else from the two states."""
-    if switched is not None:
-        return FileCounts(*switched.files)
-    known = undone if len(plan.steps) == 1 and undone is not None else plan.only
-    if known is None:
-        return keep.difference(session, before, plan.manifest)
-    added, removed, modified = known.files
-    return FileCounts(removed, added, modified) if plan.action == "undo" else FileCounts(added, removed, modified)
+def _counts(session: Session, plan: Plan, target: Index | None) -> FileCounts:
+    """How many files differ then: from a record where one says it, or else from the two states."""
+    if plan.only is not None:
+        return _taken_back(plan.only) if plan.action == "undo" else FileCounts(*plan.only.files)
+    if target is not None:
+        return keep.difference_of(session, session.index, target)
+    return keep.difference(session, session.position.manifest, plan.manifest)
+
+
+def _taken_back(operation: Operation) -> FileCounts:
+    added, removed, modified = operation.files
+    return FileCounts(removed, added, modified)
 
 
 def _packages(session: Session, plan: Plan) -> tuple[Change, ...]:
