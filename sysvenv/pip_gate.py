@@ -361,20 +361,27 @@ def _in_words(code: int) -> str:
 
 
 def _end_as(code: int) -> None:
-    """End this process without running anything else, by the same signal if it was one."""
+    """End this process without running anything else, by the same signal if it was one. Never returns."""
+    try:
+        if code < 0:
+            _die_of(-code)
+    finally:
+        os._exit(code if code >= 0 else 128 - code)
+
+
+def _die_of(number: int) -> None:
     import signal
 
-    if code < 0:
-        try:
-            import resource
+    try:
+        import resource
 
-            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # P has left its core; not a second one of W.
-        except (ImportError, OSError, ValueError):
-            pass  # A core file too many, at worst.
-        signal.signal(-code, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {-code})
-        os.kill(os.getpid(), -code)
-    os._exit(code if code >= 0 else 128 - code)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # P has left its core; not a second one of W.
+    except (ImportError, OSError, ValueError):
+        pass  # A core file too many, at worst.
+    if number != signal.SIGKILL:  # whose handler cannot be set
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+    os.kill(os.getpid(), number)
 
 
 def say(message: str) -> None:
