@@ -458,7 +458,7 @@ uninstall() {
         remove_block "$file"
     done
     for site in "$home"/venv/lib*/python*/site-packages; do
-        for hook in "$site"/_sysvenv.* "$site"/__pycache__/_sysvenv.*; do
+        for hook in "$site"/_sysvenv.* "$site"/_sysvenv_gate.* "$site"/__pycache__/_sysvenv*.pyc; do
             rm -f "$hook" || fail "cannot remove $hook." "Remove it yourself, and run ./install.sh --uninstall again."
         done
     done

@@ -206,7 +206,7 @@ def fingerprint(root: str) -> dict[str, tuple[object, ...]]:
         for name in folders + files:
             path = os.path.join(directory, name)
             facts = os.lstat(path)
-            if name.startswith(("_sysvenv.", ".sysvenv")) or name == ".lock":
+            if name.startswith(("_sysvenv.", "_sysvenv_gate.", ".sysvenv")) or name == ".lock":
                 continue
             if stat.S_ISLNK(facts.st_mode):
                 found[path] = (os.readlink(path),)

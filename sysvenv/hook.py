@@ -1,4 +1,4 @@
-"""The files we lay into a managed venv so that its pip calls us. What they do: sysvenv/pip_hook.py.
+"""The files we lay into a managed venv so that its pip calls us. What they do: sysvenv/pip_hook.py and pip_gate.py.
 
 A ``.pth`` line is the only way in that every pip takes: wrappers in ``bin/`` are overwritten by one
 ``pip install --force-reinstall pip``, sitecustomize is shadowed on Debian, shims on the PATH miss
@@ -25,6 +25,7 @@ _PTH = (
 )
 _START = "_sysvenv:start\n"
 _BAKED = 'TOOL_PYTHON = ""'
+_IMPORT = "from sysvenv import pip_gate"
 
 
 def files(tool_python: str, site: bytes) -> dict[bytes, bytes]:
@@ -33,13 +34,19 @@ def files(tool_python: str, site: bytes) -> dict[bytes, bytes]:
     `tool_python` is the interpreter sysvenv is installed in; it is named here as given, so that a symlink
     (``current/bin/python``) goes on naming the newest tool environment.
     """
-    with open(os.path.join(os.path.dirname(__file__), "pip_hook.py"), encoding="utf-8") as stream:
-        source = stream.read()
+    gate = _source("pip_gate.py").replace(_BAKED, f"TOOL_PYTHON = {tool_python!a}", 1)
+    module = _source("pip_hook.py").replace(_IMPORT, "import _sysvenv_gate as pip_gate", 1)
     return {
-        site + b"/_sysvenv.py": source.replace(_BAKED, f"TOOL_PYTHON = {tool_python!a}", 1).encode(),
+        site + b"/_sysvenv_gate.py": gate.encode(),
+        site + b"/_sysvenv.py": module.encode(),
         site + b"/_sysvenv.start": _START.encode(),
         site + b"/_sysvenv.pth": _PTH.encode(),
     }
+
+
+def _source(name: str) -> str:
+    with open(os.path.join(os.path.dirname(__file__), name), encoding="utf-8") as stream:
+        return stream.read()
 
 
 def missing(root: str, site: bytes, tool_python: str) -> list[bytes]:
@@ -50,7 +57,7 @@ def missing(root: str, site: bytes, tool_python: str) -> list[bytes]:
 def lay(root: str, site: bytes, tool_python: str) -> list[bytes]:
     """Write what `missing` names, each by temporary file and rename, and return it.
 
-    The module comes before the line that calls it, so there is no instant at which the hook is damaged.
+    The modules come before the line that calls them, so there is no instant at which the hook is damaged.
     Never writes through an existing inode: another tree may hold a link to it. Raises OSError.
     """
     wanted = files(tool_python, site)
@@ -87,7 +94,7 @@ def _drop_bytecode(root: str, site: bytes) -> None:
     except FileNotFoundError:
         return
     for name in names:
-        if name.startswith(b"_sysvenv."):
+        if name.startswith((b"_sysvenv.", b"_sysvenv_gate.")):
             os.unlink(os.path.join(cache, name))
 
 

@@ -39,7 +39,7 @@ _SITE_FILES = (b".pth", b".start", b".egg-link")
 # Where environments have directories of their own; elsewhere an empty directory is the user's.
 _SKELETON = (b"lib", b"lib64", b"bin", b"include", b"share", b"etc")
 
-_HOOK_FILES = (b"_sysvenv.pth", b"_sysvenv.start", b"_sysvenv.py")
+_HOOK_FILES = (b"_sysvenv.pth", b"_sysvenv.start", b"_sysvenv.py", b"_sysvenv_gate.py")
 
 _METADATA_DIRS = (b".dist-info/", b".egg-info/", b".egg/")
 
@@ -62,7 +62,7 @@ class Classifier:
         self._known = known
         self._recorded: set[bytes] | None = None
         self._ours = {b".sysvenv", b".lock", *(self._below_site + name for name in _HOOK_FILES)}
-        self._our_bytecode = site + b"/__pycache__/_sysvenv."
+        self._our_bytecode = (site + b"/__pycache__/_sysvenv.", site + b"/__pycache__/_sysvenv_gate.")
 
     def kind(self, path: bytes, mode: int) -> Kind:
         """Kind of the tree path `path` with st_mode `mode`. The first fitting rule decides.

@@ -1,28 +1,29 @@
 """The process beside a pip of a managed venv: has recorded what was there before, and what pip did.
 
-Started by the hook in the venv (sysvenv/pip_hook.py describes the three processes and their pipes) as
+Started by the hook in the venv (sysvenv/pip_gate.py describes the three processes and their pipes) as
 
-    python -I -m sysvenv.supervise 1 READY STATUS LOCK STDERR REPORT HOME PID COMMAND...
+    python -I -m sysvenv.supervise 2 READY STATUS DONE LOCK STDERR HOME PID COMMAND...
 
-1 is the version of this protocol. READY, STATUS, LOCK and STDERR are inherited descriptors: pipe to the hook,
-pipe from it, the open environment lock, where messages go. REPORT is the file pip writes its installation
-report to, or empty. PID is the process that asks, COMMAND its sys.orig_argv. Nothing is ever written to
-stdout, which is pip's.
+2 is the version of this protocol. The next five are inherited descriptors: three of the pipes, the open environment
+lock, where messages go. PID is the process that asks, COMMAND its sys.orig_argv. Nothing is ever written to stdout,
+which is pip's.
 """
 
 from __future__ import annotations
 
+import gc
 import os
+import select
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from store.lock import Holder
     from sysvenv.operations.record import Outcome, Recording
 
-PROTOCOL = "1"
+PROTOCOL = "2"
 _IGNORED = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -31,9 +32,9 @@ class Call(NamedTuple):
 
     ready: int
     status: int
+    done: int
     lock: int
     stderr: int
-    report: str
     home: str
     pid: int
     command: list[str]
@@ -46,11 +47,11 @@ def main(arguments: list[str]) -> int:
     """
     if arguments[:1] != [PROTOCOL]:
         return 2  # A hook from another version: plain pip; `sysvenv doctor --fix` lays the right one.
-    ready, status, lock, stderr = map(int, arguments[1:5])
-    call = Call(ready, status, lock, stderr, arguments[5], arguments[6], int(arguments[7]), arguments[8:])
+    ready, status, done, lock, stderr = map(int, arguments[1:6])
+    call = Call(ready, status, done, lock, stderr, arguments[6], int(arguments[7]), arguments[8:])
     os.write(call.ready, b"s")
     os.dup2(call.stderr, 2)
-    for descriptor in call[:4]:
+    for descriptor in call[:5]:
         os.set_inheritable(descriptor, False)
     try:
         recording = _begin(call)
@@ -62,10 +63,13 @@ def main(arguments: list[str]) -> int:
         _say(f"{_sentence(error)}; this pip is not recorded")
         _answer(call.ready, b"x")
         return 0
-    _answer(call.ready, b"g")
-    outcome = _while_pip_runs(recording, call.status)
+    from sysvenv import report
+
+    path = report.prepare(call.command, recording.session.home.venv, os.environ)
+    _answer(call.ready, b"g" + os.fsencode(path))
+    outcome = _while_pip_runs(recording, call)
     signal.signal(signal.SIGINT, _saving)
-    _finish(recording, outcome, call.report)
+    _finish(recording, outcome, path)
     return 0
 
 
@@ -90,26 +94,23 @@ def _waiting(holder: Holder | None) -> None:
     _say(f"waiting for {who} to finish")
 
 
-def _while_pip_runs(recording: Recording, status: int) -> Outcome:
+def _while_pip_runs(recording: Recording, call: Call) -> Outcome:
     """Wait for pip to start and to end, using the time between. Returns how it ended."""
     from sysvenv.operations.record import Outcome
 
-    with open(status, "rb") as lines:
-        started = lines.readline().split()
-        if not started:
-            # Ended in the last instant before pip: nothing has changed, so nothing will be recorded.
-            return Outcome(exit_code=128 + signal.SIGINT, signal=signal.SIGINT)
-        pip = _Process(int(started[1]))
+    started = _line(call.status)
+    if not started:
+        # Ended in the last instant before pip: nothing has changed, so nothing will be recorded.
+        return Outcome(exit_code=128 + signal.SIGINT, signal=signal.SIGINT)
+    pip = _Process(int(started[1]))
+    trouble = _meanwhile(recording)
+    if _is_done(call):
+        signal.signal(signal.SIGINT, _saving)
         try:
-            recording.meanwhile()
-            import json  # noqa: F401  wanted after pip, when somebody waits for us
-
-            import sysvenv.render  # noqa: F401
-        except Exception as error:  # noqa: BLE001  nothing of it is needed to record what pip does
-            trouble = _sentence(error)
-        else:
-            trouble = ""
-        ended = lines.readline().split()
+            recording.look_ahead()
+        except Exception as error:  # noqa: BLE001  pip is still to end by itself
+            _say(f"{_sentence(error)}; trying again when pip has ended")
+    ended = _line(call.status)
     if not ended:
         # The process the user started was killed, and with plain pip that process would have been pip.
         pip.kill()
@@ -122,9 +123,41 @@ def _while_pip_runs(recording: Recording, status: int) -> Outcome:
     return Outcome(exit_code=number, signal=0)
 
 
-def _finish(recording: Recording, outcome: Outcome, report: str) -> None:
+def _meanwhile(recording: Recording) -> str:
+    """What can be done while pip works; what went wrong."""
     try:
-        recorded = recording.finish(outcome, _read_report(report))
+        recording.meanwhile()
+        import sysvenv.render  # noqa: F401  wanted after pip, when somebody waits for us
+    except Exception as error:  # noqa: BLE001  nothing of it is needed to record what pip does
+        return _sentence(error)
+    return ""
+
+
+def _is_done(call: Call) -> bool:
+    """Wait; whether pip says that it has done its work, before we hear that it has ended."""
+    heard, _, _ = select.select([call.status, call.done], [], [])
+    if call.status not in heard and not os.read(call.done, 1):
+        select.select([call.status], [], [])  # It was killed, or has become another program.
+        return False
+    return call.status not in heard
+
+
+def _line(status: int) -> list[bytes]:
+    """The words of the hook's next line; none where it has died."""
+    line = b""
+    while not line.endswith(b"\n"):
+        letter = os.read(status, 1)
+        if not letter:
+            return []
+        line += letter
+    return line.split()
+
+
+def _finish(recording: Recording, outcome: Outcome, path: str) -> None:
+    from sysvenv import report
+
+    try:
+        recorded = recording.finish(outcome, report.read(path))
     except Exception as error:  # noqa: BLE001  pip is done; its exit code must not depend on us
         _say(f"{_sentence(error)}; the next sysvenv command records what this pip changed")
         return
@@ -134,21 +167,6 @@ def _finish(recording: Recording, outcome: Outcome, report: str) -> None:
         render.recorded(recorded, recording.session.context.config)
     except OSError:
         return  # stderr is a closed pipe or a full disk; what it would have told is in the history.
-
-
-def _read_report(path: str) -> dict[str, Any] | None:
-    """pip's installation report, which is then deleted. None where pip failed before it wrote one."""
-    if not path:
-        return None
-    import json
-
-    try:
-        with open(path, encoding="utf-8") as stream:
-            report = json.load(stream)
-        os.unlink(path)
-    except (OSError, ValueError):
-        return None  # Left empty or half written: the hook deletes it.
-    return report if isinstance(report, dict) else None
 
 
 class _Process:
@@ -163,8 +181,6 @@ class _Process:
 
     def kill(self) -> None:
         """Kill it and wait until it has ended."""
-        import select
-
         try:
             if self._descriptor >= 0:
                 signal.pidfd_send_signal(self._descriptor, signal.SIGKILL)
@@ -177,12 +193,13 @@ class _Process:
             return
 
 
-def _answer(ready: int, letter: bytes) -> None:
+def _answer(ready: int, words: bytes) -> None:
     try:
-        os.write(ready, letter)
+        os.write(ready, words)
     except BrokenPipeError:
         return  # It has been killed; the status pipe's end tells us so.
-    os.close(ready)
+    finally:
+        os.close(ready)
 
 
 def _saving(number: int, frame: object) -> None:
@@ -208,4 +225,5 @@ def _say(message: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    gc.disable()  # As in sysvenv.__main__: neither the collector nor taking the interpreter down is of use to us.
+    os._exit(main(sys.argv[1:]))

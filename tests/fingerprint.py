@@ -30,7 +30,7 @@ def environment(root: str | bytes | Path) -> Fingerprint:
 def _walk(root: bytes, directory: bytes, found: Fingerprint) -> None:
     for each in os.scandir(os.path.join(root, directory)):
         path = os.path.join(directory, each.name)
-        if path in OURS or each.name.startswith(b"_sysvenv."):
+        if path in OURS or each.name.startswith((b"_sysvenv.", b"_sysvenv_gate.")):
             continue
         seen = each.stat(follow_symlinks=False)
         mode = stat.S_IMODE(seen.st_mode)

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 import sys
 import sysconfig
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from conftest import interpreters
+from wheels import build_wheel
 
 from sysvenv import hook
 
 REPOSITORY = Path(__file__).parent.parent
+ALL = ["begin", "meanwhile", "finish"]
+"""The recorder's steps, of a pip that came to its end."""
 
-# Stands in for sysvenv/operations/record.py. FAKE_BEGIN, FAKE_MEANWHILE and FAKE_FINISH make it misbehave.
+# Stands in for sysvenv/operations/record.py. FAKE_BEGIN, FAKE_MEANWHILE, FAKE_AHEAD and FAKE_FINISH make it misbehave.
 _RECORD = """
 import fcntl, json, os, time
 from typing import NamedTuple
@@ -55,9 +61,15 @@ class Recording:
     class session:
         class context:
             config = None
+        class home:
+            venv = os.path.dirname(os.environ["FAKE_LOG"]) + "/venv"
     def meanwhile(self):
         _note("meanwhile")
         _misbehave("meanwhile")
+    def look_ahead(self):
+        if "FAKE_AHEAD" in os.environ:  # else it is not told: a slow recorder hears of pip's end first
+            _note("ahead")
+            _misbehave("ahead")
     def finish(self, outcome, report):
         _misbehave("finish")
         names = None if report is None else [i["metadata"]["name"] for i in report["install"]]
@@ -167,3 +179,67 @@ def pythons() -> dict[str, str]:
 
 
 _ADDED = os.environ.get("SYSVENV_TEST_PYTHONS", "")
+
+
+def slow_wheel(place: Path, megabytes: int = 60) -> str:
+    """A wheel pip works on for seconds, so that there is a middle to interrupt it in."""
+    files = {f"slow_pkg/m{number}.py": f"x = {number}\n" * 40 for number in range(megabytes * 40)}
+    return build_wheel(place, "slow-pkg", "1.0", files)
+
+
+def wait_for(happened: Callable[[], bool], what: str, seconds: float = 60) -> None:
+    """Wait until something has happened, but not for ever."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline, f"never came: {what}"
+        time.sleep(0.02)
+
+
+def start(managed: Managed, *command: str, **extra: str) -> subprocess.Popen[str]:
+    """A pip in a session of its own, so that it is the leader of its process group as in a shell."""
+    return subprocess.Popen(
+        [managed.bin / command[0], *command[1:]],
+        env=managed.environment(**extra),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def lock_is_free(managed: Managed) -> bool:
+    """Whether nobody is at work there."""
+    with open(managed.root / "lock", "a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
+
+
+def drain(terminal: int) -> str:
+    """All that still comes from a terminal, until nobody has it open."""
+    text = b""
+    while True:
+        try:
+            block = os.read(terminal, 65536)
+        except OSError:
+            block = b""
+        if not block:
+            os.close(terminal)
+            return text.decode(errors="replace")
+        text += block
+
+
+def children(parent: int) -> list[int]:
+    """The processes that one started and has not buried."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            fields = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == parent:
+            found.append(int(name))
+    return found

@@ -187,7 +187,7 @@ def _files(root: Path) -> dict[str, str]:
         for name in [*folders, *names]:
             path = os.path.join(folder, name)
             mode = os.lstat(path).st_mode
-            if "_sysvenv." in name:
+            if "_sysvenv" in name:
                 continue
             if stat.S_ISLNK(mode):
                 fact = os.readlink(path)

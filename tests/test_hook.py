@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import pty
 import shutil
@@ -10,101 +9,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hooked import Managed, make_tool, pythons
-from wheels import build_wheel
+from hooked import ALL, Managed, children, drain, lock_is_free, start, wait_for
 
-from sysvenv import hook, pip_hook
+from sysvenv import hook, pip_gate, pip_hook
 
-ALL = ["begin", "meanwhile", "finish"]
-
-
-@pytest.fixture(scope="session")
-def tool(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return make_tool(tmp_path_factory.mktemp("tool"))
-
-
-@pytest.fixture(scope="session")
-def homes(tool: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Managed]:
-    """A managed home for each interpreter, made when first asked for. Tests leave it as they found it."""
-    made: dict[str, Managed] = {}
-
-    def home(version: str) -> Managed:
-        if version not in made:
-            root = tmp_path_factory.mktemp("managed") / "home with space"
-            made[version] = Managed(root, pythons()[version], tool)
-        return made[version]
-
-    return home
-
-
-@pytest.fixture(params=list(pythons()))
-def managed(request: pytest.FixtureRequest, homes: Callable[[str], Managed]) -> Managed:
-    """A managed home of each interpreter there is."""
-    found = homes(request.param)
-    found.steps()
-    return found
-
-
-@pytest.fixture
-def one(homes: Callable[[str], Managed]) -> Iterator[Managed]:
-    """A managed home of one interpreter, for what does not depend on its version."""
-    version = "{}.{}".format(*sys.version_info[:2])
-    found = homes(version if version in pythons() else next(iter(pythons())))
-    found.steps()
-    yield found
-    found.lay()
-
-
-@pytest.fixture(scope="session")
-def other(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The interpreter of a venv that is none of ours, with pip."""
-    place = tmp_path_factory.mktemp("other") / "venv"
-    subprocess.run([sys.executable, "-I", "-m", "venv", place], check=True)
-    return str(place / "bin/python")
-
-
-@pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return build_wheel(tmp_path_factory.mktemp("wheels"), "demo-pkg", "1.0", {"demo_pkg.py": "value = 1\n"})
-
-
-def slow_wheel(place: Path, megabytes: int = 60) -> str:
-    """A wheel pip works on for seconds, so that there is a middle to interrupt it in."""
-    files = {f"slow_pkg/m{number}.py": f"x = {number}\n" * 40 for number in range(megabytes * 40)}
-    return build_wheel(place, "slow-pkg", "1.0", files)
-
-
-def wait_for(happened: Callable[[], bool], what: str, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline, f"never came: {what}"
-        time.sleep(0.02)
-
-
-def start(managed: Managed, *command: str, **extra: str) -> subprocess.Popen[str]:
-    """A pip in a session of its own, so that it is the leader of its process group as in a shell."""
-    return subprocess.Popen(
-        [managed.bin / command[0], *command[1:]],
-        env=managed.environment(**extra),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def lock_is_free(managed: Managed) -> bool:
-    with open(managed.root / "lock", "a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-    return True
+pytest_plugins = ["managed"]
 
 
 # --- which command lines are pip's, and what they ask for
@@ -398,8 +311,9 @@ def _bare_venv(place: Path) -> str:
 def test_pip_runs_with_a_broken_tool(one: Managed, tmp_path: Path, how: str) -> None:
     """A tool that is missing, damaged or silent costs one line, and a hanging one its time-out."""
     hook.lay(str(one.venv), one.tree_site, BROKEN[how](tmp_path))
-    module = one.site / "_sysvenv.py"
+    module = one.site / "_sysvenv_gate.py"
     text = module.read_text()
+    assert "START_SECONDS = 20.0" in text
     module.write_text(text.replace("START_SECONDS = 20.0", "START_SECONDS = 1.0"))
     done = one.run("pip", "uninstall", "-y", "no-such-distribution")
     plain = one.run("pip", "uninstall", "-y", "no-such-distribution", SYSVENV="0")
@@ -411,14 +325,15 @@ def test_pip_runs_with_a_broken_tool(one: Managed, tmp_path: Path, how: str) -> 
     assert one.names() == []
 
 
+@pytest.mark.parametrize("name", ["_sysvenv.py", "_sysvenv_gate.py"])
 @pytest.mark.parametrize("damage", ["gone", "empty", "syntax", "old protocol"])
-def test_pip_runs_with_a_damaged_hook(one: Managed, damage: str) -> None:
+def test_pip_runs_with_a_damaged_hook(one: Managed, name: str, damage: str) -> None:
     """Half a hook costs one line as well, and nothing at all where no pip runs."""
-    module = one.site / "_sysvenv.py"
+    module = one.site / (name if damage != "old protocol" else "_sysvenv_gate.py")
     text = module.read_text()
     module.unlink()
     if damage != "gone":
-        old = text.replace('PROTOCOL = "1"', 'PROTOCOL = "0"')
+        old = text.replace('PROTOCOL = "2"', 'PROTOCOL = "1"')
         module.write_text({"empty": "", "syntax": "def (", "old protocol": old}[damage])
     shutil.rmtree(one.site / "__pycache__", ignore_errors=True)
     done = one.run("pip", "uninstall", "-y", "no-such-distribution")
@@ -476,15 +391,6 @@ def test_prompts_are_pips_own(one: Managed, demo: str) -> None:
     assert one.names() == ["begin", "meanwhile", "finish"] * 3
 
 
-@pytest.fixture
-def slow(one: Managed, tmp_path: Path) -> Iterator[tuple[str, Callable[[], bool]]]:
-    """A wheel that takes seconds to install, and whether pip is in the middle of it."""
-    wheel = slow_wheel(tmp_path)
-    yield wheel, lambda: (one.site / "slow_pkg/m50.py").exists()
-    for path in one.site.glob("slow_pkg*"):
-        shutil.rmtree(path)
-
-
 def test_ctrl_c_on_a_terminal(one: Managed, slow: tuple[str, Callable[[], bool]]) -> None:
     """^C reaches pip alone; it says so, the recorder finishes, and the exit code is pip's."""
     wheel, busy = slow
@@ -497,7 +403,7 @@ def test_ctrl_c_on_a_terminal(one: Managed, slow: tuple[str, Callable[[], bool]]
             os.execve(one.bin / "pip", ["pip", "install", "--no-compile", wheel], one.environment(**extra))
         wait_for(busy, "pip in the middle")
         os.write(terminal, b"\x03")
-        text = _drain(terminal)
+        text = drain(terminal)
         _, status = os.waitpid(pid, 0)
         outcomes.append(os.waitstatus_to_exitcode(status))
         assert "Operation cancelled by user" in text, text
@@ -508,20 +414,6 @@ def test_ctrl_c_on_a_terminal(one: Managed, slow: tuple[str, Callable[[], bool]]
     assert "RECORDED 1 0" in text
 
 
-def _drain(terminal: int) -> str:
-    """All that still comes from a terminal, until nobody has it open."""
-    text = b""
-    while True:
-        try:
-            block = os.read(terminal, 65536)
-        except OSError:
-            block = b""
-        if not block:
-            os.close(terminal)
-            return text.decode(errors="replace")
-        text += block
-
-
 def test_ctrl_c_before_pip_starts(one: Managed) -> None:
     """While the recorder still waits for its turn, ^C ends everything without a traceback and nothing runs."""
     pid, terminal = pty.fork()
@@ -530,7 +422,7 @@ def test_ctrl_c_before_pip_starts(one: Managed) -> None:
         os.execve(one.bin / "pip", ["pip", "uninstall", "-y", "no-such"], environment)
     wait_for(one.log.exists, "begin")
     os.write(terminal, b"\x03")
-    text = _drain(terminal)
+    text = drain(terminal)
     _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == -signal.SIGINT
     assert text.replace("^C", "").strip() == ""
@@ -549,7 +441,7 @@ def test_a_second_ctrl_c_says_that_it_is_saving(one: Managed) -> None:
         seen += os.read(terminal, 65536)
     time.sleep(1.5)
     os.write(terminal, b"\x03")
-    text = _drain(terminal)
+    text = drain(terminal)
     _, status = os.waitpid(pid, 0)
     assert (os.waitstatus_to_exitcode(status), one.names()) == (0, ALL)
     assert "saving what it changed" in text
@@ -609,7 +501,7 @@ def test_the_lock_outlives_all_but_pip(one: Managed, slow: tuple[str, Callable[[
     pip = start(one, "pip", "install", "--no-compile", wheel, FAKE_MEANWHILE="sleep60")
     wait_for(busy, "pip in the middle")
     recorder = one.steps()[0]["pid"]
-    inner = [child for child in _children(pip.pid) if child != recorder]
+    inner = [child for child in children(pip.pid) if child != recorder]
     os.kill(recorder, signal.SIGKILL)
     pip.kill()
     pip.wait()
@@ -618,18 +510,6 @@ def test_the_lock_outlives_all_but_pip(one: Managed, slow: tuple[str, Callable[[
     wait_for(lambda: lock_is_free(one), "the lock free again")
     pip.communicate()
     assert (one.site / "slow_pkg-1.0.dist-info/RECORD").exists()
-
-
-def _children(parent: int) -> list[int]:
-    found = []
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            fields = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == parent:
-            found.append(int(name))
-    return found
 
 
 def test_ctrl_z_and_fg(one: Managed, slow: tuple[str, Callable[[], bool]]) -> None:
@@ -649,7 +529,7 @@ def test_ctrl_z_and_fg(one: Managed, slow: tuple[str, Callable[[], bool]]) -> No
     os.write(terminal, b"fg\n")
     wait_for((one.site / "slow_pkg-1.0.dist-info/RECORD").exists, "pip's end")
     os.write(terminal, b"exit $?\n")
-    text = _drain(terminal)
+    text = drain(terminal)
     _, status = os.waitpid(pid, 0)
     assert "Stopped" in text
     assert os.waitstatus_to_exitcode(status) == 0
@@ -672,27 +552,31 @@ def test_lay_writes_only_what_differs_and_remove_takes_it_all(tmp_path: Path) ->
     site = b"lib/python3.12/site-packages"
     target = tmp_path / site.decode()
     target.mkdir(parents=True)
-    names = ["_sysvenv.pth", "_sysvenv.py", "_sysvenv.start"]
-    assert len(hook.missing(str(tmp_path), site, "/tool")) == 3
-    assert len(hook.lay(str(tmp_path), site, "/tool")) == 3
+    names = ["_sysvenv.pth", "_sysvenv.py", "_sysvenv.start", "_sysvenv_gate.py"]
+    assert len(hook.missing(str(tmp_path), site, "/tool")) == 4
+    assert len(hook.lay(str(tmp_path), site, "/tool")) == 4
     assert (sorted(os.listdir(target)), hook.missing(str(tmp_path), site, "/tool")) == (names, [])
     assert hook.lay(str(tmp_path), site, "/tool") == []
-    os.link(target / "_sysvenv.py", tmp_path / "twin")
+    os.link(target / "_sysvenv_gate.py", tmp_path / "twin")
     (target / "__pycache__").mkdir()
-    (target / "__pycache__/_sysvenv.cpython-312.pyc").write_bytes(b"old")
-    assert hook.lay(str(tmp_path), site, "/it's \\ odd\udcff") == [site + b"/_sysvenv.py"]
+    for module in ("_sysvenv", "_sysvenv_gate"):
+        (target / f"__pycache__/{module}.cpython-312.pyc").write_bytes(b"old")
+    assert hook.lay(str(tmp_path), site, "/it's \\ odd\udcff") == [site + b"/_sysvenv_gate.py"]
     assert b"'/tool'" in (tmp_path / "twin").read_bytes()
     assert os.listdir(target / "__pycache__") == []
     scope: dict[str, object] = {}
-    exec(compile((target / "_sysvenv.py").read_text(), "_sysvenv.py", "exec"), scope)
+    exec(compile((target / "_sysvenv_gate.py").read_text(), "_sysvenv_gate.py", "exec"), scope)
     assert scope["TOOL_PYTHON"] == "/it's \\ odd\udcff"
     hook.remove(str(tmp_path), site)
     hook.remove(str(tmp_path), site)
     assert os.listdir(target) == ["__pycache__"]
 
 
-def test_the_tool_path_is_baked_into_the_module() -> None:
-    """The line `files` replaces is there, once."""
-    source = Path(pip_hook.__file__).read_text()
-    assert source.count('\nTOOL_PYTHON = ""') == 1
-    assert b"TOOL_PYTHON = '/a/b'" in hook.files("/a/b", b"s")[b"s/_sysvenv.py"]
+def test_what_is_laid_stands_alone() -> None:
+    """The lines `files` replaces are there, once: the tool's path, and how one file finds the other."""
+    gate, module = (Path(each.__file__).read_text() for each in (pip_gate, pip_hook))
+    assert gate.count('\nTOOL_PYTHON = ""') == 1
+    assert module.count("from sysvenv import pip_gate") == 1
+    laid = hook.files("/a/b", b"s")
+    assert b"TOOL_PYTHON = '/a/b'" in laid[b"s/_sysvenv_gate.py"]
+    assert b"from sysvenv" not in laid[b"s/_sysvenv.py"] + laid[b"s/_sysvenv_gate.py"]

@@ -34,6 +34,8 @@ def root(tmp_path: Path) -> Path:
         (SITE + b"/_sysvenv.pth", OURS),
         (SITE + b"/_sysvenv.start", OURS),
         (SITE + b"/_sysvenv.py", OURS),
+        (SITE + b"/_sysvenv_gate.py", OURS),
+        (SITE + b"/__pycache__/_sysvenv_gate.cpython-311.pyc", OURS),
         (SITE + b"/__pycache__/_sysvenv.cpython-311.pyc", OURS),
         (SITE + b"/demo/_sysvenv.py", ENVIRONMENT),
         (SITE + b"/demo/.lock", DATA),

@@ -60,7 +60,16 @@ def forget(session: Session) -> None:
 
 def keep(session: Session, operation: Operation, drift: Drift) -> Operation | None:
     """Capture the live tree as the outcome of a begun operation; None, and no record, when it changed nothing."""
-    captured = capture_tree(session, session.live, session.index, drift)
+    return conclude(session, operation, capture_live(session, drift))
+
+
+def capture_live(session: Session, drift: Drift) -> Captured:
+    """Keep what is on disk in the live tree as a state, whatever operation it will turn out to belong to."""
+    return capture_tree(session, session.live, session.index, drift)
+
+
+def conclude(session: Session, operation: Operation, captured: Captured) -> Operation | None:
+    """Record a captured state as the outcome of a begun operation; None, and no record, when it changed nothing."""
     if not captured.changed_environment(session):
         session.history.forget_pending(operation.number)
         _adopt_state(session, captured)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from sysvenv import dists, history, redact
 from sysvenv.history import Operation
 from sysvenv.operations import keep, recover, spare
+from sysvenv.operations.capture import Captured
 from sysvenv.operations.results import Recorded
 from sysvenv.operations.session import Context, Session
 from sysvenv.pip_hook import pip_call
@@ -40,10 +41,15 @@ class Recording:
         self.session = session
         self.operation = operation
         self.external = external
+        self._ahead: Captured | None = None
 
     def meanwhile(self) -> None:
         """While pip runs: bring the spare tree to the state before this operation, so that undo finds it ready."""
         spare.prepare(self.session, self.operation.manifest_before)
+
+    def look_ahead(self) -> None:
+        """When pip has done its work, but not ended: capture what it did, in the time its interpreter takes to go."""
+        self._ahead = keep.capture_live(self.session, self.session.rescan(unfinished=False))
 
     def finish(self, outcome: Outcome, report: dict[str, Any] | None) -> Recorded:
         """Record what pip did; without a change there is no operation."""
@@ -53,9 +59,11 @@ class Recording:
                 status = history.DONE
             else:
                 status = history.INTERRUPTED if outcome.signal else history.FAILED
-            drift = session.rescan(unfinished=status != history.DONE)
+            captured = self._ahead
+            if captured is None or status != history.DONE:  # what was not finished is looked at more closely
+                captured = keep.capture_live(session, session.rescan(unfinished=status != history.DONE))
             ended = self.operation._replace(status=status, exit_code=outcome.shell_code, origins=_origins(report))
-            operation = keep.keep(session, ended, drift)
+            operation = keep.conclude(session, ended, captured)
             rolled_back = operation is not None and self._roll_back(status)
         finally:
             session.leave()
