@@ -154,6 +154,16 @@ class Directories:
         modes, mtimes = self.columns_of(0, self.count)
         return dict(zip(names(self.names, self.count), zip(modes, mtimes, strict=True), strict=True))
 
+    def find(self, path: bytes) -> tuple[int, int] | None:
+        """Permission bits and mtime of one directory."""
+        framed = b"\0%s\0" % bytes(self.names)
+        place = framed.find(b"\0%s\0" % path) if self.count else -1
+        if place < 0:
+            return None
+        number = framed.count(b"\0", 0, place)
+        modes, mtimes = self.columns_of(number, number + 1)
+        return modes[0], mtimes[0]
+
     def columns_of(self, first: int, last: int) -> tuple[list[int], list[int]]:
         """Permission bits and mtimes of the directories from ``first`` to before ``last``."""
         numbers = memoryview(self.numbers).cast("q")
@@ -190,6 +200,12 @@ class Index:
         if self._directories is None:
             self._directories = self.packed_directories.unpack()
         return self._directories
+
+    def directory(self, path: bytes) -> tuple[int, int] | None:
+        """What ``directories`` has for one path, without unpacking all of them."""
+        if self._directories is not None:
+            return self._directories.get(path)
+        return self.packed_directories.find(path)
 
     @property
     def packed_directories(self) -> Directories:

@@ -28,12 +28,20 @@ class Drift(NamedTuple):
     """Tracked files and links that are new or answer lstat otherwise than expected; None: gone."""
     stated: dict[bytes, int | None]
     """Directories looked at -> the mode to state in an entry, None where no entry is needed (any more)."""
-    directories: dict[bytes, tuple[int, int]]
-    """Every directory there is now, as in the index."""
-    data: dict[bytes, int]
-    """Every file of the user's there is now, as in the index."""
-    racy: frozenset[bytes]
+    found: Index
+    """The index with the directories and the user's files that there are now; the rows are as they were."""
+    racy: frozenset[bytes] = frozenset()
     """Changed files so young that a later change might not show."""
+
+    @property
+    def directories(self) -> dict[bytes, tuple[int, int]]:
+        """Every directory there is now, as in the index."""
+        return self.found.directories
+
+    @property
+    def data(self) -> dict[bytes, int]:
+        """Every file of the user's there is now, as in the index."""
+        return self.found.data
 
     def __bool__(self) -> bool:
         return bool(self.changed)
@@ -41,7 +49,7 @@ class Drift(NamedTuple):
 
 def unchanged(index: Index) -> Drift:
     """The drift of a checkout in which an audit found nothing that disagrees."""
-    return Drift({}, {}, index.directories, index.data, frozenset())
+    return Drift({}, {}, index)
 
 
 def survey(root: bytes, index: Index, touched: Iterable[bytes], moved: Iterable[bytes], sort: Sort) -> Drift:
@@ -80,7 +88,8 @@ class _Survey:
             if path not in self.changed:
                 self._compare(path, self._lstat(path))
         racy = frozenset(p for p, s in self.changed.items() if s is not None and s.st_mtime_ns >= self.racy_since)
-        return Drift(self.changed, self.stated, self.directories, self.data, racy)
+        index = self.index.replace(directories=self.directories, data=self.data)
+        return Drift(self.changed, self.stated, index, racy)
 
     def _known_below(self, directories: set[bytes]) -> dict[bytes, dict[bytes, Row | None]]:
         """The rows, and (None) the data files, that should stand directly in each of ``directories``."""

@@ -311,7 +311,7 @@ def _settled(target: Checkout, laid: Iterable[bytes], carried: dict[bytes, int])
     fresh: dict[bytes, tuple[int, int]] = {}
     for path in {parent for each in [*carried, *laid] for parent in (b"", *parents(each))}:
         place = os.path.join(target.path, path) if path else target.path
-        known = expected.directories.get(path)
+        known = expected.directory(path)
         if known is None or known[1] == ANY:
             fresh[path] = settle(place)
         else:

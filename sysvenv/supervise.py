@@ -127,7 +127,7 @@ def _meanwhile(recording: Recording) -> str:
     """What can be done while pip works; what went wrong."""
     try:
         recording.meanwhile()
-        import sysvenv.render  # noqa: F401  wanted after pip, when somebody waits for us
+        import sysvenv.render.after_pip  # noqa: F401  wanted after pip, when somebody waits for us
     except Exception as error:  # noqa: BLE001  nothing of it is needed to record what pip does
         return _sentence(error)
     return ""
@@ -161,10 +161,10 @@ def _finish(recording: Recording, outcome: Outcome, path: str) -> None:
     except Exception as error:  # noqa: BLE001  pip is done; its exit code must not depend on us
         _say(f"{_sentence(error)}; the next sysvenv command records what this pip changed")
         return
-    from sysvenv import render
+    from sysvenv.render import after_pip
 
     try:
-        render.recorded(recorded, recording.session.context.config)
+        after_pip.recorded(recorded, recording.session.context.config)
     except OSError:
         return  # stderr is a closed pipe or a full disk; what it would have told is in the history.
 

@@ -54,6 +54,8 @@ def test_decode_is_the_inverse_of_encode(value):
     again = index.decode(index.encode(value))
     assert same(again, value)
     assert list(rows(again.blocks.values())) == list(rows(value.blocks.values()))
+    assert {path: index.decode(index.encode(value)).directory(path) for path in value.directories} == value.directories
+    assert index.decode(index.encode(value)).directory(b"/") is None is value.directory(b"/")
     assert list(again.directories) == list(value.directories)
 
 

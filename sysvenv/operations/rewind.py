@@ -298,7 +298,9 @@ def _keep_what_was_replaced(session: Session, plan: Plan, old: Checkout) -> Oper
     if not waiting:
         return None
     try:
-        return recover.capture_set_aside(session, waiting[0], old, plan.drift._replace(data={}))
+        return recover.capture_set_aside(
+            session, waiting[0], old, plan.drift._replace(found=plan.drift.found.replace(data={}))
+        )
     except (StoreError, OSError) as error:
         session.notes.append(f"What was replaced is kept whole and recorded later ({error}).")
         return None
