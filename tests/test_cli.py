@@ -26,7 +26,7 @@ from sysvenv.home import Home
 from sysvenv.operations import rewind
 from sysvenv.operations.results import Checkup, FileCounts, Finding, Rewound
 from sysvenv.operations.session import Context
-from sysvenv.render import after_pip, checkup
+from sysvenv.render import checkup
 
 ROOT = Path(__file__).resolve().parent.parent
 Captured = pytest.CaptureFixture[str]
@@ -462,12 +462,11 @@ def test_windows_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: 
 def test_render_after_pip_imports_neither_click_nor_humanize() -> None:
     """It runs after every pip, in a process where nothing else needs them."""
     code = (
-        f"import sys; sys.path.insert(0, {str(ROOT)!r}); import sysvenv.render\n"
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); import sysvenv.render.after_pip\n"
         "print(sorted({'click', 'humanize', 'packaging', 'tomli', 'json'} & set(sys.modules)))"
     )
     answer = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout == "[]\n"
-    assert after_pip.recorded is sys.modules["sysvenv.render"].recorded
 
 
 # --- settings ------------------------------------------------------------------------------------------

@@ -36,11 +36,11 @@ from sysvenv.render import (
     moves,
     overview,
     packages,
-    recorded,
     setup,
     timeline,
     words,
 )
+from sysvenv.render.after_pip import recorded
 from sysvenv.render.screen import Screen
 from sysvenv.snapshots import Snapshot
 
