@@ -79,17 +79,16 @@ class UvVenv(Venv):
     """A venv that uv keeps in step with a list, by hardlinks out of its cache."""
 
     def create(self) -> None:
-        """Make an empty one, and fill uv's cache with the wheels, so that every later sync is offline and warm."""
+        """Make an empty one. The first sync of a list fills uv's cache, so it must be untimed."""
         remove(self.root)
         self.place.run([uv(), "venv", "--quiet", "--python", base_python(), self.root], self.environ())
 
-    def sync(self, wanted: str, *options: str) -> Command:
-        """The command that makes it hold what a list says and nothing else."""
-        house = wheelhouse(self.place)
-        return [
-            uv(), "pip", "sync", "--quiet", "--offline", "--no-index", "--find-links", house,
-            "--allow-empty-requirements", "--python", self.python, *options, wanted,
-        ]  # fmt: skip
+    def sync(self, wanted: str, more: str = "", compile: bool = False) -> Command:
+        """The command that makes it hold what a list says and nothing else; `more` is a second wheelhouse."""
+        command = [uv(), "pip", "sync", "--quiet", "--offline", "--no-index", "--allow-empty-requirements"]
+        for house in filter(None, (wheelhouse(self.place), more)):
+            command += ["--find-links", house]
+        return [*command, *(["--compile-bytecode"] if compile else []), "--python", self.python, wanted]
 
 
 def uv() -> str:
