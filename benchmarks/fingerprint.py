@@ -25,7 +25,7 @@ def fingerprint(root: str) -> Fingerprint:
         for name in (*folders, *files):
             path = os.path.join(directory, name)
             inside = os.path.relpath(path, root)
-            if inside in (".sysvenv", ".lock") or name.startswith("_sysvenv."):
+            if inside in (".sysvenv", ".lock") or name.startswith(("_sysvenv.", "_sysvenv_gate.")):
                 continue
             facts = os.lstat(path)
             mode = stat.S_IMODE(facts.st_mode)

@@ -79,7 +79,8 @@ class Home(Venv):
 
     def sysvenv(self, *arguments: str) -> Command:
         """A sysvenv command as install.sh's launcher starts it."""
-        return [self.place.tool, "-I", "-m", "sysvenv", *arguments]
+        start = "from sysvenv.__main__ import start; start()"
+        return [self.place.tool, "-I", "-c", start, *arguments]
 
     def do(self, *arguments: str) -> str:
         """Run a sysvenv command, untimed."""

@@ -31,7 +31,7 @@ case "$*" in
     mkdir -p "$SYSVENV_HOME/history" "$SYSVENV_HOME/venv/bin" "$site/__pycache__" && cd "$site"
     touch _sysvenv.pth _sysvenv.py __pycache__/_sysvenv.cpython-311.pyc six.py ;;
 "-I -c import os, sys; os.replace"*) mv -T "$4" "$5" ;;
-"-I -m sysvenv "*) shift 3; echo "sysvenv was given: $*" ;;
+"-I -c from sysvenv.__main__ import start; start() "*) shift 3; echo "sysvenv was given: $*" ;;
 *) echo "the stand-in does not know: $*" >&2; exit 99 ;;
 esac
 """

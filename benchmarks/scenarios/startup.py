@@ -52,7 +52,7 @@ def hook(place: Workplace, home: Home, runs: int) -> None:
     plain = Venv(place, place.path("plain", "unhooked"))
     plain.copy(home.root)
     for name in os.listdir(plain.site):
-        if name.startswith("_sysvenv."):
+        if name.startswith(("_sysvenv.", "_sysvenv_gate.")):
             os.unlink(os.path.join(plain.site, name))
     sides = [venv.side(name, [venv.python, "-c", "pass"]) for name, venv in (("hooked", home), ("unhooked", plain))]
     place.compare("start/hook", sides, runs, {"start/hook": ("hooked", "unhooked")})
