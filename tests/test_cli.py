@@ -24,7 +24,8 @@ from sysvenv.config import Config
 from sysvenv.errors import Busy, DamageFound, NotFound, UsageError
 from sysvenv.home import Home
 from sysvenv.operations import rewind
-from sysvenv.operations.results import Checkup, FileCounts, Finding, Rewound
+from sysvenv.operations.findings import Checkup, Finding
+from sysvenv.operations.results import FileCounts, Rewound
 from sysvenv.operations.session import Context
 from sysvenv.render import checkup
 

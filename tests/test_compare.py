@@ -12,7 +12,8 @@ from store.errors import Damaged
 from sysvenv.errors import NotFound, UsageError
 from sysvenv.operations import label, rewind
 from sysvenv.operations.compare import compare
-from sysvenv.operations.results import Comparison, FileCounts
+from sysvenv.operations.findings import Comparison
+from sysvenv.operations.results import FileCounts
 
 pytest_plugins = ["homes"]
 

@@ -14,8 +14,8 @@ from store.lock import Lock
 from sysvenv.home import Home
 from sysvenv.operations import checks_objects, recover, rewind
 from sysvenv.operations.doctor import doctor
+from sysvenv.operations.findings import Finding
 from sysvenv.operations.record import Command, begin
-from sysvenv.operations.results import Finding
 from sysvenv.operations.status import status
 from sysvenv.operations.verify import verify
 

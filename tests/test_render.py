@@ -13,19 +13,8 @@ from store.lock import Holder
 from sysvenv import config, history
 from sysvenv.dists import Change
 from sysvenv.history import Operation
-from sysvenv.operations.results import (
-    Checkup,
-    Comparison,
-    FileChange,
-    FileCounts,
-    Finding,
-    Initialised,
-    Listing,
-    Recorded,
-    Rewound,
-    Status,
-    Step,
-)
+from sysvenv.operations.findings import Checkup, Comparison, FileChange, Finding, Listing, Status
+from sysvenv.operations.results import FileCounts, Initialised, Recorded, Rewound, Step
 from sysvenv.processes import Program
 from sysvenv.render import (
     checkup,

@@ -17,8 +17,9 @@ from sysvenv.errors import SysvenvError
 from sysvenv.history import History
 from sysvenv.home import Home
 from sysvenv.operations import label, rewind
+from sysvenv.operations.findings import Status
 from sysvenv.operations.purge import empty_trash
-from sysvenv.operations.results import FileCounts, Status
+from sysvenv.operations.results import FileCounts
 from sysvenv.operations.status import status
 
 pytest_plugins = ["homes"]

@@ -12,7 +12,7 @@ from recorded import Environment
 from store import verify as kept
 from store.store import Store
 from sysvenv.home import Home
-from sysvenv.operations.results import Checkup, Finding
+from sysvenv.operations.findings import Checkup, Finding
 from sysvenv.operations.verify import verify
 
 pytest_plugins = ["homes"]

@@ -7,7 +7,7 @@ import click
 from sysvenv.cli.options import changing
 from sysvenv.cli.session import Session
 from sysvenv.errors import DamageFound
-from sysvenv.operations.results import Checkup
+from sysvenv.operations.findings import Checkup
 from sysvenv.render import checkup
 
 

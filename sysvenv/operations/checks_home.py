@@ -15,8 +15,8 @@ from sysvenv.errors import DamageFound, SysvenvError
 from sysvenv.history import History
 from sysvenv.home import Home
 from sysvenv.operations import look
+from sysvenv.operations.findings import Finding
 from sysvenv.operations.problems import FIX, Problem, fine, some
-from sysvenv.operations.results import Finding
 from sysvenv.operations.session import Context
 
 PRIVATE = 0o700

@@ -12,8 +12,8 @@ from store.errors import Damaged, StoreError
 from store.tree import Entry
 from sysvenv.errors import SysvenvError
 from sysvenv.operations import keep
+from sysvenv.operations.findings import Finding
 from sysvenv.operations.problems import FIX, Problem, fine, some
-from sysvenv.operations.results import Finding
 from sysvenv.operations.session import Session
 
 SAMPLE = 50

@@ -11,8 +11,8 @@ from sysvenv import dists, history, hook, venv
 from sysvenv.dists import Distribution
 from sysvenv.errors import SysvenvError
 from sysvenv.operations import checks_objects, keep, look, status
+from sysvenv.operations.findings import Finding
 from sysvenv.operations.problems import FIX, Problem, fine, some
-from sysvenv.operations.results import Finding
 from sysvenv.operations.session import Context, Session
 from sysvenv.venv import Interpreter
 

@@ -9,8 +9,9 @@ from sysvenv.dists import Distribution
 from sysvenv.errors import NotFound
 from sysvenv.history import Operation
 from sysvenv.operations import look, patches
+from sysvenv.operations.findings import Comparison, FileChange
 from sysvenv.operations.patches import Place
-from sysvenv.operations.results import Comparison, FileChange, FileCounts
+from sysvenv.operations.results import FileCounts
 from sysvenv.operations.session import Context, Session
 
 LIVE = "live"

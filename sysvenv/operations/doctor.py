@@ -9,8 +9,8 @@ from store.errors import Busy, StoreError
 from store.lock import Lock
 from sysvenv.errors import SysvenvError
 from sysvenv.operations import checks_home, checks_tree, look, recover, status
+from sysvenv.operations.findings import Checkup, Finding
 from sysvenv.operations.problems import Problem, repaired
-from sysvenv.operations.results import Checkup, Finding
 from sysvenv.operations.session import Context
 
 COMMAND = "sysvenv doctor --fix"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sysvenv import history
 from sysvenv.history import History, Operation
 from sysvenv.home import Home
-from sysvenv.operations.results import Listing
+from sysvenv.operations.findings import Listing
 
 
 def listing(home: Home, limit: int | None = None) -> Listing:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from store.errors import Busy, StoreError
 from sysvenv.errors import SysvenvError
-from sysvenv.operations.results import Finding
+from sysvenv.operations.findings import Finding
 from sysvenv.operations.session import Session
 
 FIX = "Run: sysvenv doctor --fix"

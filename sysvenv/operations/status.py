@@ -12,7 +12,8 @@ from sysvenv.errors import SysvenvError
 from sysvenv.history import Operation
 from sysvenv.home import Home
 from sysvenv.operations import look
-from sysvenv.operations.results import FileCounts, Status
+from sysvenv.operations.findings import Status
+from sysvenv.operations.results import FileCounts
 from sysvenv.operations.session import Context, Session
 from sysvenv.venv import Interpreter
 

@@ -11,7 +11,7 @@ from store.verify import Fault
 from sysvenv import snapshots
 from sysvenv.errors import SysvenvError
 from sysvenv.operations import look
-from sysvenv.operations.results import Checkup, Finding
+from sysvenv.operations.findings import Checkup, Finding
 from sysvenv.operations.session import Context, Session
 
 EXAMPLES = 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from sysvenv.operations.results import Checkup, Finding
+from sysvenv.operations.findings import Checkup, Finding
 from sysvenv.render import words
 from sysvenv.render.screen import Screen
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sysvenv.operations.results import Comparison, FileChange
+from sysvenv.operations.findings import Comparison, FileChange
 from sysvenv.render import packages, words
 from sysvenv.render.screen import Screen
 

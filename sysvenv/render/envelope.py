@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Sequence
 
-from sysvenv.operations.results import Checkup
+from sysvenv.operations.findings import Checkup
 
 VERSION = 1
 """Grows when a field changes its meaning or goes; new fields may come at any time."""

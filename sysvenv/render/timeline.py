@@ -6,7 +6,7 @@ import time
 
 from sysvenv import history
 from sysvenv.history import Operation
-from sysvenv.operations.results import Listing
+from sysvenv.operations.findings import Listing
 from sysvenv.render import packages, words
 from sysvenv.render.screen import Screen, Span, length
 

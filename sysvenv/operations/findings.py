@@ -1,0 +1,111 @@
+"""What the operations that only look return: frozen values that ``render`` turns into text or JSON."""
+
+from typing import NamedTuple
+
+from sysvenv.dists import Change
+from sysvenv.history import Operation
+from sysvenv.operations.results import FileCounts
+
+
+class Status(NamedTuple):
+    """Everything `sysvenv status` tells."""
+
+    home: str
+    venv: str
+    venv_present: bool
+    python: str
+    python_present: bool
+    """Whether the base interpreter is still there."""
+    pip: str | None
+    """Version of pip in the environment."""
+    distributions: int
+    requested: int
+    operation: int
+    operations: int
+    undone: int
+    """How many operations redo could bring back."""
+    snapshots: int
+    path_problem: str
+    """Empty when the venv's bin comes first on PATH; else one sentence."""
+    store_bytes: int
+    """What the store takes beyond the live environment: allocated bytes of inodes the environment does not hold."""
+    venv_bytes: int
+    unrecorded: str
+    """One of "none", "yes", or "maybe" (somebody is at work, or it cannot be told). Without --check, "none" means as
+    far as the times of directories tell: an edit in place does not show."""
+    changed: tuple[Change, ...] = ()
+    changed_files: FileCounts = FileCounts()
+    checked: bool = False
+    busy: str = ""
+    """Who holds the environment's lock right now."""
+    pending: int | None = None
+    """An operation without an end."""
+    suggestion: str = ""
+    notes: tuple[str, ...] = ()
+
+
+class Finding(NamedTuple):
+    """One thing doctor or verify found."""
+
+    severity: str
+    """One of "ok", "warning" or "error" (error = damage, exit code 4 in verify)."""
+    subject: str
+    """A short noun: "hook", "PATH", "object", ..."""
+    message: str
+    """One sentence."""
+    remedy: str = ""
+    """What to type."""
+    fixed: bool = False
+
+
+class Checkup(NamedTuple):
+    """The outcome of doctor or verify."""
+
+    findings: tuple[Finding, ...]
+    checked_objects: int = 0
+    checked_files: int = 0
+    seconds: float = 0.0
+
+    @property
+    def damaged(self) -> bool:
+        """Whether anything is wrong that was not put right."""
+        return any(finding.severity == "error" and not finding.fixed for finding in self.findings)
+
+
+class FileChange(NamedTuple):
+    """One file that differs between two states."""
+
+    path: str
+    """Within the environment; undecodable bytes as surrogate escapes."""
+    change: str
+    """One of "added", "removed" or "modified"."""
+    patch: str = ""
+    """Unified diff of a text file (only when asked for); a sentence for binaries."""
+
+
+class Comparison(NamedTuple):
+    """The difference between two states."""
+
+    old: str
+    """In words: "@3", "ml-stack", "before @3", "live"."""
+    new: str
+    packages: tuple[Change, ...]
+    files: tuple[FileChange, ...]
+    counts: FileCounts
+    operation: Operation | None = None
+    """The operation this is the difference of."""
+
+
+class Listing(NamedTuple):
+    """The outcome of history."""
+
+    operations: tuple[Operation, ...]
+    """Newest first."""
+    current: int
+    line: frozenset[int]
+    """The numbers that lead to where we are; the others were undone (or lie on a branch left behind)."""
+    redoable: tuple[int, ...]
+    total: int
+    broken: tuple[str, ...]
+    """A sentence for each record that cannot be read."""
+    current_manifest: str = ""
