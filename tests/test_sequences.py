@@ -313,6 +313,36 @@ def test_a_failed_pip_is_recorded_with_what_it_did(upgraded: Environment) -> Non
     assert seen(upgraded) == before
 
 
+def test_what_was_captured_ahead_of_pips_end_is_what_is_recorded(upgraded: Environment) -> None:
+    """Captured while pip's interpreter was still there, recorded when it had ended well; undone as ever."""
+    before = seen(upgraded)
+    recording = record.begin(upgraded.context, None, Command(["pip", "install", "other"], "/", os.getpid()), {})
+    assert upgraded.bare_pip("install", "other") == 0
+    recording.look_ahead()
+    after = seen(upgraded)
+    (upgraded.site / "late.py").write_text("written by whoever, after pip had said that it is done")
+    operation = recording.finish(Outcome(0), None).operation
+    assert (operation.status, [change.name for change in operation.packages]) == (history.DONE, ["other"])
+    (found,) = rewind.undo(upgraded.context).steps
+    assert (found.kind, seen(upgraded)) == (history.EXTERNAL, after)
+    rewind.undo(upgraded.context)
+    assert seen(upgraded) == before
+
+
+def test_what_was_captured_ahead_of_a_failed_end_is_looked_at_again(upgraded: Environment) -> None:
+    """Files that no RECORD names yet belong to what a failed pip brought: its exit code comes after the capture."""
+    before = seen(upgraded)
+    recording = record.begin(upgraded.context, None, Command(["pip", "install", "half"], "/", os.getpid()), {})
+    (upgraded.site / "half").mkdir()
+    (upgraded.site / "half/__init__.py").write_text("half")
+    recording.look_ahead()
+    (upgraded.site / "half/more.py").write_text("more")
+    operation = recording.finish(Outcome(1), None).operation
+    assert (operation.status, operation.files) == (history.FAILED, (2, 0, 0))
+    rewind.undo(upgraded.context)
+    assert seen(upgraded) == before
+
+
 def test_numbers_are_never_used_again(upgraded: Environment) -> None:
     """A new operation after an undo gets a number above all that ever were; the undone one can still be restored."""
     top = seen(upgraded)
