@@ -132,7 +132,7 @@ def one_core() -> Iterator[None]:
 
 
 def adopt_orphans(adopt: bool = True) -> None:
-    """Processes whose parents end become ours, so that `run` can wait for them: a purge goes on behind `undo`. Linux."""
+    """Linux: processes whose parents end become ours, so that `run` waits for them; a purge goes on behind `undo`."""
     libc = ctypes.CDLL(None, use_errno=True)
     if hasattr(libc, "prctl"):
         libc.prctl(_PR_SET_CHILD_SUBREAPER, int(adopt), 0, 0, 0)
