@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from benchmarks import filesystems, machine, readme, report, results
 from benchmarks.fingerprint import StatesDiffer
 from benchmarks.homes import remove
-from benchmarks.pairs import CommandFailed
+from benchmarks.pairs import CommandFailed, adopt_orphans
 from benchmarks.results import Results
 from benchmarks.scenarios import FILESYSTEM_BOUND, QUICK, SCENARIOS, load
 from benchmarks.workplace import Workplace
@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run what was asked for. Returns an exit code."""
     asked = _parse(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
+    adopt_orphans()
     if asked.list:
         for name, summary in {**SCENARIOS, **QUICK}.items():
             print(f"{name:<14} {summary}")

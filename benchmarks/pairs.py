@@ -87,8 +87,10 @@ def alternate(sides: Sequence[Side], runs: int, warm: int = 1, sync: bool = Fals
 
 
 def run(commands: Sequence[Sequence[str]], environ: Mapping[str, str]) -> Sample:
-    """Run commands one after the other and wait until they and all they started are gone. Raises CommandFailed."""
-    _adopt_orphans()
+    """Run commands one after the other and wait until they are gone, after `adopt_orphans` with all they started.
+
+    Raises CommandFailed.
+    """
     _wait_for_orphans()  # of what ran untimed before
     with tempfile.TemporaryFile() as output:
         wall = cpu = 0.0
@@ -129,11 +131,11 @@ def one_core() -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def _adopt_orphans() -> None:
-    """Processes whose parents end become ours, so that they can be waited for: a purge goes on behind `undo`."""
+def adopt_orphans(adopt: bool = True) -> None:
+    """Linux: processes whose parents end become ours, so that `run` waits for them; a purge goes on behind `undo`."""
     libc = ctypes.CDLL(None, use_errno=True)
     if hasattr(libc, "prctl"):
-        libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        libc.prctl(_PR_SET_CHILD_SUBREAPER, int(adopt), 0, 0, 0)
 
 
 def _wait_for_orphans() -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from benchmarks import memory, stacks
 from benchmarks.fingerprint import fingerprint
 from benchmarks.homes import Home, Venv, fresh, remove
@@ -95,7 +97,7 @@ def recording(place: Workplace, size: str, home: Home, template: str, runs: int)
     wanted = install(place)
     name = wanted[-1]
     sides = [
-        venv.side(who, venv.pip(*wanted), before=lambda venv=venv: venv.call("uninstall", "--yes", name))  # type: ignore[misc]
+        venv.side(who, venv.pip(*wanted), before=partial(venv.call, "uninstall", "--yes", name))
         for who, venv in (("sysvenv", home), ("plain pip", plain))
     ]
     place.compare(f"growth/{size}/record", sides, runs, {f"record/{size}-no-deps": ("sysvenv", "plain pip")})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from benchmarks import stacks
 from benchmarks.homes import Home, Venv, fresh, remove
 from benchmarks.synthetic import wheels
@@ -32,7 +34,7 @@ def one_package(place: Workplace, where: str, template: str, house: str, package
     for suffix, options in (("-no-deps", ["--no-deps"]), ("", [])):
         wanted = ["install", *options, *stacks.offline(house), package]
         sides = [
-            venv.side(name, venv.pip(*wanted), before=lambda venv=venv: venv.call("uninstall", "--yes", package))  # type: ignore[misc]
+            venv.side(name, venv.pip(*wanted), before=partial(venv.call, "uninstall", "--yes", package))
             for name, venv in (("sysvenv", home), ("plain pip", plain))
         ]
         ratio = {f"record/{where}{suffix}": ("sysvenv", "plain pip")}
