@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from store import objects
+from store.errors import Damaged
 from store.index import ANY, RACY, Index, block
 from store.scan import Drift, Sort, survey
 from store.store import Store
@@ -68,6 +69,15 @@ def _look(path: bytes, found: os.stat_result) -> Entry | None:
         return objects.observe(path)
     except FileNotFoundError:
         return None
+
+
+def heal(store: Store, before: Iterable[Entry]) -> None:
+    """Rebuild the objects of entries that were edited in place."""
+    for old in before:
+        try:
+            store.heal(old)
+        except Damaged:
+            continue  # no copy is kept of bytecode; what still needs the object says so when it is laid out
 
 
 def settle(store: Store, root: bytes, index: Index, young: Collection[bytes], sort: Sort) -> Index:

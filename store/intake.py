@@ -136,8 +136,8 @@ class _Intake:
             return Kept("", 0, 0, tuple(gone))
         segment, place = self._store.segments.write(entries)
         self._to_sync(place, *archive.finish(segment))
-        doubtful = {path for path in inodes if path in self._rows and self._rows[path].size == ANY}
-        racy = frozenset(path for path in entries if path in self._young or path in doubtful)
+        doubtful = {path for path in portion.known if path in self._rows and self._rows[path].size == ANY}
+        racy = frozenset(doubtful | (self._young & portion.found.keys()))
         rowed = {path: entry for path, entry in entries.items() if path not in absent}  # damaged bytecode is not laid
         blocks[segment] = block(segment, rowed, inodes, racy)
         present = portion.found.keys() - gone

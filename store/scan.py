@@ -31,8 +31,6 @@ class Drift(NamedTuple):
     """Every directory there is now, as in the index."""
     data: dict[bytes, int]
     """Every file of the user's there is now, as in the index."""
-    racy: frozenset[bytes]
-    """Changed files so young that a later change might not show."""
 
     def __bool__(self) -> bool:
         return bool(self.changed)
@@ -50,7 +48,6 @@ class _Survey:
         self.root = root
         self.index = index
         self.sort = sort
-        self.racy_since = time.time_ns() - RACY
         self.changed: dict[bytes, os.stat_result | None] = {}
         self.stated: dict[bytes, int | None] = {}
         self.directories = dict(index.directories)
@@ -73,8 +70,7 @@ class _Survey:
         for path in touched:
             if path not in self.changed:
                 self._compare(path, self._lstat(path))
-        racy = frozenset(p for p, s in self.changed.items() if s is not None and s.st_mtime_ns >= self.racy_since)
-        return Drift(self.changed, self.stated, self.directories, self.data, racy)
+        return Drift(self.changed, self.stated, self.directories, self.data)
 
     def _known_below(self, directories: set[bytes]) -> dict[bytes, dict[bytes, Row | None]]:
         """The rows, and (None) the data files, that should stand directly in each of ``directories``."""
@@ -118,6 +114,7 @@ class _Survey:
 
     def _scan(self, directory: bytes, found: os.stat_result, expected: dict[bytes, Row | None]) -> list[bytes]:
         """Compare one directory with what should stand in it; returns the new directories below it."""
+        now = time.time_ns()
         unseen = dict(expected)
         tracked = data = subdirectories = 0
         new: list[bytes] = []
@@ -135,7 +132,7 @@ class _Survey:
                 data += kind != TRACKED
         self._missing(unseen)
         mode = stat.S_IMODE(found.st_mode)
-        mtime = ANY if found.st_mtime_ns >= self.racy_since else found.st_mtime_ns
+        mtime = ANY if found.st_mtime_ns >= now - RACY else found.st_mtime_ns
         self.directories[directory] = (mode, mtime)
         implied = bool(tracked or subdirectories)
         self._state(directory, mode, implied=implied, empty=not implied and not data)

@@ -325,7 +325,7 @@ def test_ours_are_laid_only_where_they_differ(world):
 def test_a_live_tree_that_is_gone_is_brought_back(world):
     """rm -rf of everything is undone like anything else."""
     ready = spare(world, NEW)
-    swap.go_live(world.store, world.live, Drift({}, {}, {}, {}, frozenset()), ready, {}, {})
+    swap.go_live(world.store, world.live, Drift({}, {}, {}, {}), ready, {}, {})
     assert fingerprint(world.live) == seen_as(NEW)
     assert fingerprint(ready.path) == {}
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from store import capture, disk, intake
-from store.errors import Damaged
 from store.index import Index
 from store.intake import Kept
 from store.manifests import Manifest
@@ -52,7 +51,7 @@ def _capture(session: Session, root: bytes, index: Index, drift: Drift) -> Captu
         return Captured(index.manifest, base, after, FileCounts())
     made = Composition(store, os.fsdecode(root), base, index, drift.changed, directories)
     taken = intake.take_in(store, root, made.portions, made.rows, made.held)
-    _heal(session, made.before)
+    capture.heal(store, made.before.values())
     manifest, name = made.manifest(taken.kept), index.manifest
     if manifest.parts == base.parts:
         manifest = base  # all of it was only looked at
@@ -64,15 +63,6 @@ def _capture(session: Session, root: bytes, index: Index, drift: Drift) -> Captu
     after = after._replace(manifest=name, blocks={segment: blocks[segment] for segment in manifest.segments})
     after = capture.settle(store, root, after, taken.young, session.sorter(root, after, frozenset()))
     return Captured(name, manifest, after, _count(session, made, taken.kept, drift, directories))
-
-
-def _heal(session: Session, before: Mapping[bytes, Entry]) -> None:
-    """Rebuild the objects that were edited in place."""
-    for old in before.values():
-        try:
-            session.store.heal(old)
-        except Damaged:
-            continue  # no copy is kept of bytecode; what still needs the object says so when it is laid out
 
 
 def _count(
