@@ -82,7 +82,7 @@ class Objects:
     def path(self, entry: Entry) -> bytes:
         """Where the object of a file entry lies."""
         name = entry.object_name
-        return b"%s/%s/%s" % (self.root, name[:2].encode(), name[2:].encode())
+        return self.root + f"/{name[:2]}/{name[2:]}".encode()
 
     def intact(self, entry: Entry) -> bool:
         """Whether the object is there and its lstat agrees with its name."""

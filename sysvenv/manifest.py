@@ -177,14 +177,12 @@ class _Assignment:
         self.old_shared = {p.encode("utf-8", "surrogateescape"): set(names) for p, names in shared(base).items()}
         self._all_claims: dict[bytes, list[str]] | None = None
         self.by_owner: dict[Owner, list[bytes]] = {}
-        self._old_owners: dict[bytes, Owner] = {}
+        self._segment_of = index.segment_of()
 
     def owners(self) -> dict[bytes, Owner]:
         """The owner of every path that is, or may be, affected."""
         affected = {*self.changed, *self.directories} | self._rows_of(self.touched)
-        segment_of = self.index.segment_of()
-        self._old_owners = {path: self.owner_of_segment[name] for path, name in segment_of.items()}
-        affected |= {path for path in self.claims if path in segment_of}
+        affected |= {path for path in self.claims if path in self._segment_of}
         owners = {path: self._owner(path) for path in affected}
         for path, owner in owners.items():
             self.by_owner.setdefault(owner, []).append(path)
@@ -192,14 +190,15 @@ class _Assignment:
 
     def opened(self, owners: Mapping[bytes, Owner]) -> list[Owner]:
         """The segments that must be written anew: the old and new homes of every affected path."""
-        old = {self._old_owners[path] for path in owners if path in self._old_owners}
-        stated = {(REST, FILES)} if any(path not in self._old_owners for path in owners) else set()
+        old = {self._old_owner(path) for path in owners if path in self._segment_of}
+        stated = {(REST, FILES)} if any(path not in self._segment_of for path in owners) else set()
         return sorted(old | set(owners.values()) | stated)
 
     def shared(self) -> dict[str, list[str]]:
         """Paths that several distributions claim, each with their names, the owner first."""
         result = {}
-        for path in self.claims.keys() | self.old_shared.keys():
+        several = {path for path, names in self.claims.items() if len(names) > 1 or path in self._segment_of}
+        for path in several | self.old_shared.keys():
             names = self._cheap_claimants(path)
             if len(names) > 1 and not self._gone(path):
                 result[path.decode("utf-8", "surrogateescape")] = names
@@ -231,6 +230,10 @@ class _Assignment:
             for path in block.paths
         }
 
+    def _old_owner(self, path: bytes) -> Owner:
+        segment = self._segment_of.get(path)  # directories and new paths have none
+        return self.owner_of_segment[segment] if segment is not None else (REST, FILES)
+
     def _gone(self, path: bytes) -> bool:
         present = self.changed.get(path) or self.directories.get(path)
         return present is None and (path in self.changed or path in self.directories)
@@ -239,7 +242,7 @@ class _Assignment:
         if self.directories.get(path) is not None:
             return (REST, FILES)
         if self._gone(path):
-            return self._old_owners.get(path, (REST, FILES))
+            return self._old_owner(path)
         if not in_cache(path):
             return (self._name(path), FILES)
         source = source_of(path)
@@ -252,14 +255,14 @@ class _Assignment:
         """The first canonical name among those who claim a path. RECORDs of untouched distributions are read only
         for paths that are new, or whose owner is."""
         names = self._cheap_claimants(path)
-        if not names and (path not in self._old_owners or self._old_owners[path][0] in self.touched):
+        if not names and (path not in self._segment_of or self._old_owner(path)[0] in self.touched):
             names = sorted(self._claims_of_all().get(path, ()))
         return names[0] if names else REST
 
     def _cheap_claimants(self, path: bytes) -> list[str]:
         names = set(self.claims.get(path, ()))
         names.update(self.old_shared.get(path, set()) - self.touched)
-        old = self._old_owners.get(path, (REST, FILES))[0]
+        old = self._old_owner(path)[0]
         if old != REST and old not in self.touched:
             names.add(old)
         return sorted(names)

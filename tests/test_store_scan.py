@@ -28,7 +28,7 @@ from specimens import (
     write,
 )
 
-from store import audit, capture, intake, layout, objects, tree
+from store import audit, capture, intake, layout, objects, scan, tree
 from store.errors import Changed
 from store.index import ANY, RACY, Index, block
 from store.scan import DATA, TRACKED, survey
@@ -529,3 +529,19 @@ def test_a_missing_root_is_gone_entirely(world):
     drift = look(world, checkout)
     assert drift.changed == dict.fromkeys(path for path, node in SMALL.items() if not isinstance(node, Dir))
     assert drift.directories == {}
+
+
+@on_disk
+@given(specs(), st.sets(st.sampled_from([b"", b"a", b"a/b", b"a.b", b"a-", b"lib", b"lib/a"])))
+def test_the_rows_of_a_directory_are_found_either_way(spec, directories):
+    """Searched for or looked at one by one: the same rows, those directly in one of the directories."""
+    with worlds() as world:
+        kept = world.keep(spec)
+        checkout = layout.lay_out(world.store, kept.name, kept.manifest)
+        directories |= {path.rpartition(b"/")[0] for path in spec}
+        for each in checkout.expected.blocks.values():
+            found = sorted(each.paths[number] for number in scan._rows_in(each, directories))
+            assert found == sorted(path for path in each.paths if path.rpartition(b"/")[0] in directories)
+            for directory in directories:
+                few = [each.paths[number] for number in scan._rows_in(each, {directory})]
+                assert sorted(few) == sorted(path for path in each.paths if path.rpartition(b"/")[0] == directory)
