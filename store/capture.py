@@ -1,18 +1,18 @@
-"""Capture: what drifted in a checkout, read and linked into the store."""
+"""Capture: what drifted in a checkout, looked at; and rows too young to be believed, looked at once more."""
 
 import os
 import stat
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from store import objects
 from store.errors import Damaged
-from store.index import Block, Index, block
-from store.scan import Drift
+from store.index import ANY, RACY, Index, block
+from store.row import rows as rows_in
+from store.scan import Drift, Sort, survey
 from store.store import Store
 from store.tree import DIRECTORY, LINK, Entry, Tree
-
-Changes = Mapping[bytes, Entry | None]
 
 
 class Observed(NamedTuple):
@@ -20,8 +20,6 @@ class Observed(NamedTuple):
 
     changes: dict[bytes, Entry | None]
     """Path -> what it is now (None: gone), only where a user could tell the difference."""
-    relinked: dict[bytes, Entry]
-    """Paths that look the same but are another inode than the store's."""
     before: dict[bytes, Entry]
     """What the index said of these paths."""
 
@@ -43,7 +41,6 @@ def observe(store: Store, root: bytes, index: Index, drift: Drift, stated: Tree)
     """Read what changed below ``root``; ``stated`` are the directory entries of the index's manifest."""
     before = entries(store, index, drift.changed) if drift.changed else {}
     changes: dict[bytes, Entry | None] = {}
-    relinked: dict[bytes, Entry] = {}
     for path, found in drift.changed.items():
         old = before.get(path)
         new = None if found is None else _look(os.path.join(root, path), found)
@@ -52,16 +49,18 @@ def observe(store: Store, root: bytes, index: Index, drift: Drift, stated: Tree)
                 changes[path] = None
         elif not new.same(old):
             changes[path] = new
-        elif old is not None and old.has_object and found is not None:
-            relinked[path] = new
-    for path, mode in drift.stated.items():
-        old = stated.get(path)
-        new = changes.get(path) if mode is None else Entry(DIRECTORY, mode=mode)  # a file may stand there now
-        if new != old:
-            changes[path] = new
-            if old is not None:
-                before[path] = old
-    return Observed(changes, relinked, before)
+    for path, directory in directories(drift, stated).items():
+        if directory is not None or path not in changes:  # a file may stand there now
+            changes[path] = directory
+        if path in stated:
+            before[path] = stated[path]
+    return Observed(changes, before)
+
+
+def directories(drift: Drift, stated: Tree) -> dict[bytes, Entry | None]:
+    """The directory entries that are new or other than ``stated``; None: no entry is needed any more."""
+    found = {path: None if mode is None else Entry(DIRECTORY, mode=mode) for path, mode in drift.stated.items()}
+    return {path: entry for path, entry in found.items() if entry != stated.get(path)}
 
 
 def _look(path: bytes, found: os.stat_result) -> Entry | None:
@@ -73,33 +72,48 @@ def _look(path: bytes, found: os.stat_result) -> Entry | None:
         return None
 
 
-def link_in(store: Store, root: bytes, observed: Observed) -> dict[bytes, Entry | None]:
-    """Make objects of what was observed, heal the objects that were edited in place; returns all changed entries.
-
-    An entry that only needed another inode comes back too, under its twin number.
-    """
-    changes = dict(observed.changes)
-    for path, entry in [*observed.changes.items(), *observed.relinked.items()]:
-        if entry is None or not entry.has_object:
-            continue
-        linked = store.objects.link_in(os.path.join(root, path), entry)
-        if linked != observed.before.get(path):
-            changes[path] = linked
-    for old in observed.before.values():
+def heal(store: Store, before: Iterable[Entry]) -> None:
+    """Rebuild the objects of entries that were edited in place."""
+    for old in before:
         try:
             store.heal(old)
         except Damaged:
             continue  # no copy is kept of bytecode; what still needs the object says so when it is laid out
-    return changes
 
 
-def new_blocks(root: bytes, segments: Mapping[str, Tree], racy: frozenset[bytes]) -> dict[str, Block]:
-    """The index blocks of freshly written ``segments`` (name -> entries), whose files stand below ``root``."""
-    return {
-        name: block(name, tree, {p: _inode(root, p) for p, entry in tree.items() if entry.has_object}, racy)
-        for name, tree in segments.items()
+def settle(store: Store, root: bytes, index: Index, young: Collection[bytes], sort: Sort) -> Index:
+    """``index`` of the tree at ``root``, with the ``young`` files and directories believed that have come of age and
+    are still what was captured. What is not, stays to be looked at by every audit.
+    """
+    open_directories = [path for path, (_, mtime) in index.directories.items() if mtime == ANY]
+    if not young and not open_directories:
+        return index
+    now = time.time_ns()
+    drift = survey(root, index, young, open_directories, sort)
+    if drift.changed.keys() <= set(young) and drift.data == index.data and not _modes_differ(drift, index):
+        index = index.replace(directories=drift.directories)
+    known = entries(store, index, young) if young else {}
+    settled = {
+        path
+        for path, found in drift.changed.items()
+        if found is not None
+        and path in known
+        and known[path].mtime < now - RACY
+        and known[path].same(_look(os.path.join(root, path), found))
     }
+    if not settled:
+        return index
+    blocks = {}
+    for segment in set(index.segment_of(settled.__contains__).values()):
+        tree, rows = store.segments.read(segment), dict(rows_in([index.blocks[segment]]))
+        rowed = {path: entry for path, entry in tree.items() if path in rows}
+        racy = frozenset(path for path, row in rows.items() if row.size == ANY and path not in settled)
+        blocks[segment] = block(segment, rowed, {path: row.ino for path, row in rows.items()}, racy)
+    return index.replace(blocks={**index.blocks, **blocks})
 
 
-def _inode(root: bytes, path: bytes) -> int:
-    return os.lstat(os.path.join(root, path)).st_ino
+def _modes_differ(drift: Drift, index: Index) -> bool:
+    """Whether there are other directories than in ``index``, or with other modes."""
+    return {p: mode for p, (mode, _) in drift.directories.items()} != {
+        p: mode for p, (mode, _) in index.directories.items()
+    }

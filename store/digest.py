@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import xxhash
 
@@ -14,19 +15,29 @@ def of_bytes(content: bytes | memoryview) -> str:
     return xxhash.xxh3_128_hexdigest(content)
 
 
+class Reading:
+    """What can be read from ``fd``, from its present position on: its pieces, and then the digest of them all."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._state = xxhash.xxh3_128()
+        self.size = 0
+        """How many bytes were read so far."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        while piece := os.read(self._fd, CHUNK):
+            self._state.update(piece)
+            self.size += len(piece)
+            yield piece
+
+    def digest(self) -> str:
+        """The digest of what was read so far."""
+        return self._state.hexdigest()
+
+
 def of_open_file(fd: int) -> tuple[str, int]:
     """Digest and length in bytes of what can be read from ``fd``, from its present position on."""
-    chunk = os.read(fd, CHUNK)
-    if len(chunk) < CHUNK:
-        rest = os.read(fd, CHUNK)
-        if not rest:
-            return of_bytes(chunk), len(chunk)
-    else:
-        rest = os.read(fd, CHUNK)
-    state = xxhash.xxh3_128(chunk)
-    size = len(chunk)
-    while rest:
-        state.update(rest)
-        size += len(rest)
-        rest = os.read(fd, CHUNK)
-    return state.hexdigest(), size
+    reading = Reading(fd)
+    for _ in reading:
+        pass
+    return reading.digest(), reading.size

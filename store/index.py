@@ -217,6 +217,7 @@ class Index:
     def replace(
         self,
         *,
+        manifest: str | None = None,
         blocks: dict[str, Block] | None = None,
         directories: dict[bytes, tuple[int, int]] | None = None,
         data: dict[bytes, int] | None = None,
@@ -224,7 +225,7 @@ class Index:
         """The same index with something else in it."""
         kept = self.packed_directories if directories is None else directories
         return Index(
-            self.manifest,
+            self.manifest if manifest is None else manifest,
             self.blocks if blocks is None else blocks,
             kept,
             self.data if data is None else data,

@@ -5,8 +5,8 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from store import disk, trees
-from store.errors import Damaged, StoreError
+from store import disk, fork, trees
+from store.errors import Damaged
 from store.index import ANY, Block, Index, block, decode, encode, settle
 from store.manifests import Manifest, Part
 from store.objects import write_file
@@ -81,42 +81,23 @@ def _fill_together(work: "Work", parts: Sequence[Part]) -> dict[str, Block]:
     """Lay the files of ``parts``, half of them in a forked process where they are many: directories and links are
     what laying out costs, and the kernel makes them on two cores at once."""
     sizes = [os.path.getsize(work.store.segments.path(part.segment)) for part in parts]
-    if sum(sizes) < WORTH_A_FORK or (os.cpu_count() or 1) < 2:
+    if sum(sizes) < WORTH_A_FORK or not fork.worth_it():
         return work.fill_all(parts)
     cut, held = 0, 0
     while held < sum(sizes) // 2:
         held += sizes[cut]
         cut += 1
-    reader, writer = os.pipe()
-    child = os.fork()
-    if not child:
-        _fill_in_child(work, parts[cut:], writer)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as pipe:
-        blocks = work.fill_all(parts[:cut])
-        answer = pipe.read()
-    _, status = os.waitpid(child, 0)
-    if status:
-        raise StoreError("Half of the tree could not be laid out.", "Try again; sysvenv verify says what is damaged.")
-    theirs = decode(answer)
-    work.directories.update((path, None) for path in theirs.directories)
-    work.stated.update((path, mode) for path, (mode, _) in theirs.directories.items() if mode != ANY)
-    return {**blocks, **theirs.blocks}
 
-
-def _fill_in_child(work: "Work", parts: Sequence[Part], writer: int) -> None:
-    """In the forked process: lay, tell the parent in the form of an index, and end without anything of the parent's."""
-    status = 1
-    try:
-        blocks = work.fill_all(parts)
+    def other() -> tuple[bytes, list[bytes], dict[bytes, int]]:
+        blocks = work.fill_all(parts[cut:])
         if work.copied:
             disk.barrier(work.root, work.copied)
-        with os.fdopen(writer, "wb") as pipe:
-            made = {path: (work.stated.get(path, ANY), ANY) for path in work.directories}
-            pipe.write(encode(Index("", blocks, made, {})))
-        status = 0
-    finally:
-        os._exit(status)
+        return encode(Index("", blocks, {}, {})), list(work.directories), work.stated
+
+    blocks, (index, directories, stated) = fork.both(lambda: work.fill_all(parts[:cut]), other)
+    work.directories.update(dict.fromkeys(directories))
+    work.stated.update(stated)
+    return {**blocks, **decode(index).blocks}
 
 
 def transform(store: Store, checkout: Checkout, name: str, manifest: Manifest) -> Checkout:

@@ -23,19 +23,45 @@ def agrees(entry: Entry, found: os.stat_result) -> bool:
     )
 
 
-def observe(path: bytes) -> Entry:
-    """Read the regular file at ``path`` and tell what it is. Raises Changed when it moves under our eyes."""
+WHOLE = 1 << 20
+"""Bytes up to which a file that is read may be handed on whole; nobody holds a larger one."""
+
+
+class Read(NamedTuple):
+    """A regular file, read."""
+
+    entry: Entry
+    ino: int
+    content: bytes | None
+    """Its bytes; None where they are more than WHOLE."""
+
+
+def read(path: bytes) -> Read:
+    """Read the regular file at ``path``, once. Raises Changed when it moves under our eyes."""
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         before = os.fstat(fd)
-        name, size = digest.of_open_file(fd)
+        content: bytes | None = None
+        if before.st_size <= WHOLE:
+            content = os.read(fd, before.st_size + 1)
+        if content is not None and len(content) == before.st_size:
+            name, size = digest.of_bytes(content), len(content)
+        else:  # it is large, or the kernel gives it in pieces
+            content = None
+            os.lseek(fd, 0, os.SEEK_SET)
+            name, size = digest.of_open_file(fd)
         after = os.fstat(fd)
     finally:
         os.close(fd)
     entry = Entry(FILE, stat.S_IMODE(after.st_mode), after.st_mtime_ns, size, name)
     if before.st_mtime_ns != after.st_mtime_ns or not agrees(entry, after):
         raise Changed(f"{os.fsdecode(path)} is being written right now.", "Try again when that is done.")
-    return entry
+    return Read(entry, after.st_ino, content)
+
+
+def observe(path: bytes) -> Entry:
+    """What the regular file at ``path`` is. Raises Changed when it moves under our eyes."""
+    return read(path).entry
 
 
 class Linked(NamedTuple):
@@ -56,7 +82,7 @@ class Objects:
     def path(self, entry: Entry) -> bytes:
         """Where the object of a file entry lies."""
         name = entry.object_name
-        return b"%s/%s/%s" % (self.root, name[:2].encode(), name[2:].encode())
+        return self.root + f"/{name[:2]}/{name[2:]}".encode()
 
     def intact(self, entry: Entry) -> bool:
         """Whether the object is there and its lstat agrees with its name."""
@@ -87,21 +113,19 @@ class Objects:
 
         The file itself stays as it is: the object is one more name of its inode.
         """
-        inode = os.lstat(source).st_ino
         while True:
             place = self.path(entry)
             try:
                 self._link(source, place)
             except FileExistsError:
                 found = os.lstat(place)
-                if found.st_ino == inode:
-                    break
-                if agrees(entry, found):
-                    self._refuse_collision(source, place)
-                entry = entry._replace(twin=entry.twin + 1)
-                continue
+                if found.st_ino != os.lstat(source).st_ino:
+                    if agrees(entry, found):
+                        self._refuse_collision(source, place)
+                    entry = entry._replace(twin=entry.twin + 1)
+                    continue
             break
-        if not self.intact(entry):
+        if not agrees(entry, os.lstat(place)):
             raise Changed(f"{os.fsdecode(source)} is being written right now.", "Try again when that is done.")
         return entry
 

@@ -4,11 +4,13 @@ An edit in place reaches every hardlink of a file, the object included. These co
 rebuilt from: one zstd archive a segment, or reflinked plain copies where the filesystem shares blocks copy-on-write.
 """
 
+from __future__ import annotations
+
 import os
 import struct
 import sys
-import threading
 from collections.abc import Iterable, Iterator
+from types import ModuleType
 from typing import BinaryIO, NamedTuple
 
 from store import digest, disk
@@ -53,17 +55,9 @@ class Pristine:
         """Where the reflinked copy of the content with that digest lies."""
         return b"%s/%s/%s" % (self.root, content[:2].encode(), content[2:].encode())
 
-    def keep(self, segment: str, files: Iterable[tuple[Entry, bytes]], *, text_only: bool) -> list[bytes]:
-        """Copy the files ``(entry, path to read)`` for ``segment``; returns the paths still to be made durable."""
-        wanted = {entry.digest: path for entry, path in files}
-        shared = {name for name in sorted(wanted) if self._reflink(name, wanted[name])}
-        copied = [self.copy_path(name) for name in sorted(shared)]
-        rest = {name: path for name, path in wanted.items() if name not in shared}
-        archive = self.archive_path(segment)
-        if rest and not os.path.exists(archive) and self._write_archive(archive, rest, text_only):
-            copied.append(archive)
-        self._members = None
-        return copied
+    def archive(self, *, text_only: bool) -> Archive:
+        """Begin an archive; ``text_only`` leaves binaries out."""
+        return Archive(self, text_only)
 
     def read(self, content: str) -> bytes | None:
         """The bytes with that digest, verified; None where no intact copy is kept."""
@@ -117,14 +111,15 @@ class Pristine:
             except Damaged:
                 continue
 
-    def _reflink(self, content: str, source: bytes) -> bool:
+    def reflink(self, content: str, source: bytes) -> bool:
+        """Keep a copy of ``source``, whose digest is ``content``, that shares its blocks; False: they cannot be."""
         if self._reflinks is False:
             return False
         place = self.copy_path(content)
         if os.path.exists(place):
             return True
         os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
-        temporary = b"%s.%d.%d.tmp" % (place, os.getpid(), threading.get_ident())  # two threads may want one content
+        temporary = b"%s.%d.tmp" % (place, os.getpid())
         with open(source, "rb") as original:
             fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             try:
@@ -137,53 +132,106 @@ class Pristine:
             return False
         if not matches:
             disk.discard(temporary)
-            raise Changed(f"{os.fsdecode(source)} is being written right now.", "Try again when that is done.")
+            raise _changed(source)
         os.rename(temporary, place)
         return True
 
-    def _write_archive(self, archive: bytes, wanted: dict[str, bytes], text_only: bool) -> bool:
-        os.makedirs(os.path.dirname(archive), mode=0o700, exist_ok=True)
-        temporary = archive + b".%d.tmp" % os.getpid()
-        rows: list[bytes] = []
-        try:
-            with open(temporary, "wb") as file:
-                file.write(MAGIC)
-                for names, frame in _frames(wanted, text_only):
-                    packed = _compress(frame)
-                    start, offset = file.tell(), 0
-                    for name, size in names:
-                        rows.append(b"%s %d %d %d %d\n" % (name.encode(), start, len(packed), offset, size))
-                        offset += size
-                    file.write(packed)
-                table = _compress(b"".join(rows))
-                start = file.tell()
-                file.write(table + _FOOTER.pack(start, len(table), bytes.fromhex(digest.of_bytes(table))))
-            if rows:
-                os.rename(temporary, archive)
-        finally:
-            disk.discard(temporary)
-        return bool(rows)
+    def forget_members(self) -> None:
+        """What archives there are, and what is in them, is read anew when it is asked for next."""
+        self._members = None
 
 
-def _frames(wanted: dict[str, bytes], text_only: bool) -> Iterator[tuple[list[tuple[str, int]], bytes]]:
-    """Group contents, in order of their paths (like lies beside like), into frames of about FRAME bytes."""
-    names: list[tuple[str, int]] = []
-    parts: list[bytes] = []
-    held = 0
-    for name, path in sorted(wanted.items(), key=lambda item: item[1]):
-        content = disk.read(path)
-        if digest.of_bytes(content) != name:
-            raise Changed(f"{os.fsdecode(path)} is being written right now.", "Try again when that is done.")
-        if text_only and not is_text(content):
-            continue
-        names.append((name, len(content)))
-        parts.append(content)
-        held += len(content)
-        if held >= FRAME:
-            yield names, b"".join(parts)
-            names, parts, held = [], [], 0
-    if names:
-        yield names, b"".join(parts)
+class Archive:
+    """The archive of one segment, while it is written. Add contents in the order of their paths: like lies beside like.
+
+    Its name, the segment's, is known only at the end. Use it as a ``with`` block: what is not finished leaves nothing.
+    Where the filesystem shares blocks, contents become plain copies instead.
+    """
+
+    def __init__(self, pristine: Pristine, text_only: bool) -> None:
+        self._pristine = pristine
+        self._text_only = text_only
+        self._temporary = b"%s/%d.tmp" % (pristine.root, os.getpid())
+        self._file: BinaryIO | None = None
+        self._seen: set[str] = set()
+        self._copies: list[bytes] = []
+        self._names: list[tuple[str, int]] = []
+        self._parts: list[bytes] = []
+        self._held = 0
+        self._rows: list[bytes] = []
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+            disk.discard(self._temporary)
+
+    def add(self, entry: Entry, path: bytes, content: bytes | None) -> None:
+        """Add the file ``entry`` at ``path``; ``content`` is what was read of it, None where that is a lot."""
+        if entry.digest in self._seen:
+            return
+        self._seen.add(entry.digest)
+        if self._pristine.reflink(entry.digest, path):
+            self._copies.append(self._pristine.copy_path(entry.digest))
+        elif content is None:
+            self._add_large(entry, path)
+        elif not self._text_only or is_text(content):
+            self._names.append((entry.digest, len(content)))
+            self._parts.append(content)
+            self._held += len(content)
+            if self._held >= FRAME:
+                self._flush()
+
+    def finish(self, segment: str) -> list[bytes]:
+        """Give the archive its name; returns the paths still to be made durable."""
+        self._pristine.forget_members()
+        self._flush()
+        place = self._pristine.archive_path(segment)
+        if self._file is None or os.path.exists(place):
+            return self._copies
+        table = _compress(b"".join(self._rows))
+        start = self._file.tell()
+        self._file.write(table + _FOOTER.pack(start, len(table), bytes.fromhex(digest.of_bytes(table))))
+        self._file.close()
+        os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
+        os.rename(self._temporary, place)
+        return [*self._copies, place]
+
+    def _flush(self) -> None:
+        if self._parts:
+            self._write_frame(self._names, [_compress(b"".join(self._parts))])
+            self._names, self._parts, self._held = [], [], 0
+
+    def _add_large(self, entry: Entry, path: bytes) -> None:
+        """A frame of its own, compressed while it is read: nothing holds such a file whole."""
+        with open(path, "rb", buffering=0) as source:
+            head = source.read(8000)
+            if self._text_only and not is_text(head):
+                return
+            self._flush()
+            source.seek(0)
+            reading = digest.Reading(source.fileno())
+            self._write_frame([(entry.digest, entry.size)], _compressed(reading))
+            if reading.digest() != entry.digest:
+                raise _changed(path)
+
+    def _write_frame(self, names: list[tuple[str, int]], packed: Iterable[bytes]) -> None:
+        if self._file is None:
+            self._file = open(self._temporary, "wb")  # noqa: SIM115  closed by finish or __exit__
+            self._file.write(MAGIC)
+        start, offset = self._file.tell(), 0
+        for piece in packed:
+            self._file.write(piece)
+        length = self._file.tell() - start
+        for name, size in names:
+            self._rows.append(b"%s %d %d %d %d\n" % (name.encode(), start, length, offset, size))
+            offset += size
+
+
+def _changed(path: bytes) -> Changed:
+    return Changed(f"{os.fsdecode(path)} is being written right now.", "Try again when that is done.")
 
 
 def _read_table(file: BinaryIO) -> bytes:
@@ -207,20 +255,32 @@ def _row(line: bytes) -> tuple[str, list[int]]:
 
 
 def _compress(content: bytes) -> bytes:
-    if sys.version_info >= (3, 14):
-        from compression import zstd
-    else:
-        from backports import zstd
-    return zstd.compress(content, LEVEL)
+    packed: bytes = _zstd().compress(content, LEVEL)
+    return packed
+
+
+def _compressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """One frame of all ``pieces``, a piece at a time."""
+    compressor = _zstd().ZstdCompressor(LEVEL)
+    for piece in pieces:
+        yield compressor.compress(piece)
+    yield compressor.flush()
 
 
 def _decompress(content: bytes) -> bytes:
     """Raises ValueError for what is not zstd, or is cut short."""
+    zstd = _zstd()
+    try:
+        unpacked: bytes = zstd.decompress(content)
+    except (zstd.ZstdError, EOFError) as error:
+        raise ValueError(str(error)) from None
+    return unpacked
+
+
+def _zstd() -> ModuleType:
+    """Imported when it is wanted: undo hardly ever does."""
     if sys.version_info >= (3, 14):
         from compression import zstd
     else:
         from backports import zstd
-    try:
-        return zstd.decompress(content)
-    except (zstd.ZstdError, EOFError) as error:
-        raise ValueError(str(error)) from None
+    return zstd

@@ -103,14 +103,14 @@ class Second:
 def start(index: bytes, closing: Sequence[int] = ()) -> Second | None:
     """A second process for audits by the file ``index``; None where it would not pay or cannot be had."""
     try:
-        if os.stat(index).st_size < WORTH_IT or _processors() < 2:
+        if os.stat(index).st_size < WORTH_IT or processors() < 2:
             return None
         return Second(closing)
     except OSError:  # no index; no more processes, or no memory for one: it takes longer alone
         return None
 
 
-def _processors() -> int:
+def processors() -> int:
     """How many this process may use (macOS has no affinity)."""
     asked = getattr(os, "sched_getaffinity", None)
     return len(asked(0)) if asked else os.cpu_count() or 1

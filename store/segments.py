@@ -50,11 +50,10 @@ def decode(content: bytes) -> dict[bytes, Entry]:
 
 
 def _file(name: bytes, size: int) -> Entry:
-    parts = name.decode("ascii").split(".")
-    if len(parts) not in (3, 4) or len(parts[0]) != 32 or not parts[0].isalnum():
+    content, mode, mtime, *twin = name.decode("ascii").split(".")
+    if len(content) != 32 or not content.isalnum() or len(twin) > 1:
         raise ValueError(f"not an object name: {name!r}")
-    twin = int(parts[3]) if len(parts) == 4 else 0
-    return Entry(FILE, mode=int(parts[1], 8), mtime=int(parts[2]), size=size, digest=parts[0], twin=twin)
+    return Entry(FILE, int(mode, 8), int(mtime), size, content, int(twin[0]) if twin else 0)
 
 
 def path_of(record: bytes) -> bytes:

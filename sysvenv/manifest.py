@@ -1,11 +1,12 @@
 """Manifests of an environment: which distribution owns which entries, and what packaging says of each."""
 
 import os
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
 
 from store.index import Index
+from store.intake import Kept, Portion
 from store.manifests import Manifest, Part
+from store.row import rows
 from store.store import Store
 from store.tree import DIRECTORY, Entry
 from sysvenv import dists, venv
@@ -21,18 +22,6 @@ BYTECODE = "bytecode"
 
 Owner = tuple[str, str]
 """Canonical distribution name, or REST, and FILES or BYTECODE."""
-
-
-class Composed(NamedTuple):
-    """A manifest about to be kept, with the segments it needs that the one before had not."""
-
-    manifest: Manifest
-    fresh: dict[str, dict[bytes, Entry]]
-    """Segment name -> entries."""
-    paths: list[bytes]
-    """The segment files, still to be made durable."""
-    unseen: dict[str, dict[bytes, Entry]]
-    """Of the fresh guarded segments: the files that need a pristine copy."""
 
 
 def distributions(manifest: Manifest) -> list[Distribution]:
@@ -77,39 +66,71 @@ def changed_trees(store: Store, old: Manifest, new: Manifest) -> tuple[dict[byte
     )
 
 
-def compose(store: Store, root: str, base: Manifest, index: Index, changes: Mapping[bytes, Entry | None]) -> Composed:
-    """The manifest after ``changes`` to ``base``; ``index`` is of ``base``. Writes the segments that are new."""
-    if not changes:
-        return Composed(base, {}, [], {})
-    python = _interpreter_of(root, base)
-    assignment = _Assignment(root, python.site if python else "", base, index, changes)
-    owners = assignment.owners()
-    fresh, paths, parts = {}, [], {(part.owner, part.kind): part for part in base.parts}
-    unseen: dict[str, dict[bytes, Entry]] = {}
-    loaded = {owner: store.segments.read(parts[owner].segment) for owner in assignment.opened(owners) if owner in parts}
-    known = {path: entry for entries in loaded.values() for path, entry in entries.items()}
-    held = {entry.digest for entry in known.values()}
-    for owner in assignment.opened(owners):
-        entries = {path: entry for path, entry in loaded.get(owner, {}).items() if path not in owners}
-        for path in assignment.by_owner.get(owner, ()):
-            entry = changes[path] if path in changes else known[path]
-            if entry is not None:
-                entries[path] = entry
-        parts.pop(owner, None)
-        if entries:
-            name, place = store.segments.write(entries)
-            parts[owner] = Part(*owner, name, guarded=owner[1] == FILES)
-            fresh[name] = entries
-            paths.append(place)
-            if owner[1] == FILES:
-                unseen[name] = {p: e for p, e in entries.items() if e.has_object and e.digest not in held}
-    about = {
-        "interpreter": python._asdict() if python else None,
-        "distributions": [dists.to_json(d) for d in assignment.distributions],
-        "shared": assignment.shared(),
-    }
-    manifest = Manifest(tuple(parts[owner] for owner in sorted(parts)), about)
-    return Composed(manifest, fresh, paths, unseen)
+class Composition:
+    """The manifest after a change of ``base``: first what becomes each of its new segments, then the whole.
+
+    ``index`` is of ``base``. ``changed`` are files and links as lstat finds them now, ``directories`` the entries of
+    directories; None: gone. Segments whose owners lost and gained nothing are taken over without being opened.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        root: str,
+        base: Manifest,
+        index: Index,
+        changed: Mapping[bytes, os.stat_result | None],
+        directories: Mapping[bytes, Entry | None],
+    ) -> None:
+        self._base = {(part.owner, part.kind): part for part in base.parts}
+        self._python = _interpreter_of(root, base)
+        site = self._python.site if self._python else ""
+        self._assignment = _Assignment(root, site, base, index, changed, directories)
+        owners = self._assignment.owners()
+        self.owners = self._assignment.opened(owners)
+        """Whose segments are written anew."""
+        opened = {owner: self._base[owner] for owner in self.owners if owner in self._base}
+        loaded = {owner: store.segments.read(part.segment) for owner, part in opened.items()}
+        known = {path: entry for entries in loaded.values() for path, entry in entries.items()}
+        self.before = {path: known[path] for path in (*changed, *directories) if path in known}
+        """The entries the changed paths had."""
+        self.rows = dict(rows(index.blocks[part.segment] for part in opened.values()))
+        """The index's rows of the segments that were opened."""
+        self.held = {entry.digest for o, entries in loaded.items() if opened[o].guarded for entry in entries.values()}
+        """Digests of the contents in them that have pristine copies."""
+        self.portions = [
+            Portion(
+                {path: entry for path, entry in loaded.get(owner, {}).items() if path not in owners},
+                {},
+                self.before,
+                guarded=owner[1] == FILES,
+            )
+            for owner in self.owners
+        ]
+        """What becomes the segment of each of ``owners``."""
+        for owner, portion in zip(self.owners, self.portions, strict=True):
+            for path in self._assignment.by_owner.get(owner, ()):
+                directory, found = directories.get(path), changed.get(path)
+                if directory is not None:
+                    portion.known[path] = directory
+                elif found is not None:
+                    portion.found[path] = found
+                elif path not in changed and path not in directories:
+                    portion.known[path] = known[path]
+
+    def manifest(self, kept: Sequence[Kept]) -> Manifest:
+        """The manifest, given what became of each portion."""
+        parts = self._base.copy()
+        for owner, each in zip(self.owners, kept, strict=True):
+            parts.pop(owner, None)
+            if each.segment:
+                parts[owner] = Part(*owner, each.segment, guarded=owner[1] == FILES)
+        about = {
+            "interpreter": self._python._asdict() if self._python else None,
+            "distributions": [dists.to_json(d) for d in self._assignment.distributions],
+            "shared": self._assignment.shared(),
+        }
+        return Manifest(tuple(parts[owner] for owner in sorted(parts)), about)
 
 
 def _interpreter_of(root: str, base: Manifest) -> Interpreter | None:
@@ -126,10 +147,17 @@ class _Assignment:
     a path without an answer."""
 
     def __init__(
-        self, root: str, site: str, base: Manifest, index: Index, changes: Mapping[bytes, Entry | None]
+        self,
+        root: str,
+        site: str,
+        base: Manifest,
+        index: Index,
+        changed: Mapping[bytes, os.stat_result | None],
+        directories: Mapping[bytes, Entry | None],
     ) -> None:
         self.root = root
-        self.changes = changes
+        self.changed = changed
+        self.directories = directories
         self.index = index
         self.site = site.encode()
         old = {d.location: d for d in distributions(base)}
@@ -150,14 +178,12 @@ class _Assignment:
         self.old_shared = {p.encode("utf-8", "surrogateescape"): set(names) for p, names in shared(base).items()}
         self._all_claims: dict[bytes, list[str]] | None = None
         self.by_owner: dict[Owner, list[bytes]] = {}
-        self._old_owners: dict[bytes, Owner] = {}
+        self._segment_of = index.segment_of()
 
     def owners(self) -> dict[bytes, Owner]:
         """The owner of every path that is, or may be, affected."""
-        affected = set(self.changes) | self._rows_of(self.touched)
-        segment_of = self.index.segment_of()
-        self._old_owners = {path: self.owner_of_segment[name] for path, name in segment_of.items()}
-        affected |= {path for path in self.claims if path in segment_of}
+        affected = {*self.changed, *self.directories} | self._rows_of(self.touched)
+        affected |= {path for path in self.claims if path in self._segment_of}
         owners = {path: self._owner(path) for path in affected}
         for path, owner in owners.items():
             self.by_owner.setdefault(owner, []).append(path)
@@ -165,23 +191,24 @@ class _Assignment:
 
     def opened(self, owners: Mapping[bytes, Owner]) -> list[Owner]:
         """The segments that must be written anew: the old and new homes of every affected path."""
-        old = {self._old_owners[path] for path in owners if path in self._old_owners}
-        stated = {(REST, FILES)} if any(path not in self._old_owners for path in owners) else set()
+        old = {self._old_owner(path) for path in owners if path in self._segment_of}
+        stated = {(REST, FILES)} if any(path not in self._segment_of for path in owners) else set()
         return sorted(old | set(owners.values()) | stated)
 
     def shared(self) -> dict[str, list[str]]:
         """Paths that several distributions claim, each with their names, the owner first."""
         result = {}
-        for path in self.claims.keys() | self.old_shared.keys():
+        several = {path for path, names in self.claims.items() if len(names) > 1 or path in self._segment_of}
+        for path in several | self.old_shared.keys():
             names = self._cheap_claimants(path)
-            if len(names) > 1 and self.changes.get(path, path) is not None:
+            if len(names) > 1 and not self._gone(path):
                 result[path.decode("utf-8", "surrogateescape")] = names
         return result
 
     def _touched_locations(self, locations: set[bytes]) -> set[bytes]:
         below = self.site + b"/"
         touched = set()
-        for path in self.changes:
+        for path in (*self.changed, *self.directories):
             if path.startswith(below):
                 end = path.find(b"/", len(below))
                 top = path if end < 0 else path[:end]
@@ -204,10 +231,19 @@ class _Assignment:
             for path in block.paths
         }
 
+    def _old_owner(self, path: bytes) -> Owner:
+        segment = self._segment_of.get(path)  # directories and new paths have none
+        return self.owner_of_segment[segment] if segment is not None else (REST, FILES)
+
+    def _gone(self, path: bytes) -> bool:
+        present = self.changed.get(path) or self.directories.get(path)
+        return present is None and (path in self.changed or path in self.directories)
+
     def _owner(self, path: bytes) -> Owner:
-        entry = self.changes.get(path)
-        if entry is not None and entry.kind == DIRECTORY:
+        if self.directories.get(path) is not None:
             return (REST, FILES)
+        if self._gone(path):
+            return self._old_owner(path)
         if not in_cache(path):
             return (self._name(path), FILES)
         source = source_of(path)
@@ -220,14 +256,14 @@ class _Assignment:
         """The first canonical name among those who claim a path. RECORDs of untouched distributions are read only
         for paths that are new, or whose owner is."""
         names = self._cheap_claimants(path)
-        if not names and (path not in self._old_owners or self._old_owners[path][0] in self.touched):
+        if not names and (path not in self._segment_of or self._old_owner(path)[0] in self.touched):
             names = sorted(self._claims_of_all().get(path, ()))
         return names[0] if names else REST
 
     def _cheap_claimants(self, path: bytes) -> list[str]:
         names = set(self.claims.get(path, ()))
         names.update(self.old_shared.get(path, set()) - self.touched)
-        old = self._old_owners.get(path, (REST, FILES))[0]
+        old = self._old_owner(path)[0]
         if old != REST and old not in self.touched:
             names.add(old)
         return sorted(names)

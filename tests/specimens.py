@@ -205,6 +205,16 @@ def plain_sort(path: bytes, mode: int) -> str:
     return DATA if special or path.endswith(b".data") or path.startswith(b"mine") else TRACKED
 
 
+def keep_pristine(
+    store: Store, segment: str, files: Iterable[tuple[Entry, bytes]], *, text_only: bool = False
+) -> list[bytes]:
+    """Write the archive of a segment from files (entry, path to read); the paths a capture would make durable."""
+    with store.pristine.archive(text_only=text_only) as archive:
+        for entry, path in files:
+            archive.add(entry, path, objects.read(path).content)
+        return archive.finish(segment)
+
+
 class Kept(NamedTuple):
     """A state in the store."""
 
@@ -240,7 +250,7 @@ class World:
             name, _ = self.store.segments.write(entries)
             if guarded:
                 files = [(e, self.store.objects.path(e)) for e in entries.values() if e.has_object]
-                self.store.pristine.keep(name, files, text_only=False)
+                keep_pristine(self.store, name, files)
             made.append(Part(owner, "files", name, guarded))
         manifest = Manifest(tuple(made), {})
         name, _ = self.store.manifests.write(manifest)

@@ -30,7 +30,7 @@ pytest_plugins = ["homes"]
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second process pays however small the tree is."""
     monkeypatch.setattr(second, "WORTH_IT", 0)
-    monkeypatch.setattr(second, "_processors", lambda: 2)
+    monkeypatch.setattr(second, "processors", lambda: 2)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import errno
 import os
 
 import pytest
-from specimens import DAY, File, edit_in_place, worlds, write
+from specimens import DAY, File, edit_in_place, keep_pristine, worlds, write
 
 from store import digest, disk, objects
 from store.errors import Changed, Damaged, StoreError, Unsupported
@@ -143,29 +143,43 @@ def refuse(number):
     return link
 
 
-def test_a_file_being_written_is_not_taken(world, monkeypatch):
-    """What changes while it is read, or before it is linked, is no object: the error says to try again."""
+def test_a_file_being_written_is_not_linked(world):
+    """What changes before it is linked is no object: the error says to try again."""
     place, entry = make(world)
     edit_in_place(place)
     with pytest.raises(Changed):
         world.store.objects.link_in(place, entry)
 
-    def read_while_it_grows(fd):
-        found = real(fd)
+
+@pytest.mark.parametrize(("size", "reader"), [(10, "of_bytes"), (2 * objects.WHOLE, "of_open_file")])
+def test_a_file_being_written_is_not_taken(world, monkeypatch, size, reader):
+    """What changes while it is read is no object either, whether it was read whole or in pieces."""
+    place, _ = make(world, File(b"x" * size))
+
+    def read_while_it_grows(what):
+        found = real(what)
         edit_in_place(place)
         return found
 
-    real = digest.of_open_file
-    monkeypatch.setattr(digest, "of_open_file", read_while_it_grows)
+    real = getattr(digest, reader)
+    monkeypatch.setattr(digest, reader, read_while_it_grows)
     with pytest.raises(Changed):
         objects.observe(place)
+
+
+def test_a_file_the_kernel_gives_in_pieces_is_read_whole(world, monkeypatch):
+    """read(2) may return less than was asked for: the digest is of all bytes nevertheless."""
+    place, entry = make(world, File(b"0123456789"))
+    real = os.read
+    monkeypatch.setattr(os, "read", lambda fd, size: real(fd, min(size, 3)))
+    assert objects.read(place) == (entry, os.lstat(place).st_ino, None)
 
 
 def test_healing_gives_the_object_back_and_keeps_the_edit(world):
     """The edit stays where it was made, becomes an object of its own, and the old object is whole again."""
     place, entry = make(world)
     world.store.objects.link_in(place, entry)
-    world.store.pristine.keep("ab" * 16, [(entry, place)], text_only=False)
+    keep_pristine(world.store, "ab" * 16, [(entry, place)])
     edit_in_place(place)
     edited = objects.observe(place)
     assert world.store.heal(entry)
@@ -181,7 +195,7 @@ def test_a_missing_object_is_rebuilt(world):
     """An object somebody deleted comes back from its pristine copy, mode and mtime too."""
     place, entry = make(world, File(b"", 0o755)._replace(content=b"#!/bin/sh\n"))
     world.store.objects.link_in(place, entry)
-    world.store.pristine.keep("ab" * 16, [(entry, place)], text_only=False)
+    keep_pristine(world.store, "ab" * 16, [(entry, place)])
     os.unlink(world.store.objects.path(entry))
     assert world.store.heal(entry)
     assert world.store.objects.intact(entry)
@@ -213,7 +227,7 @@ def test_a_thorough_heal_reads_what_looks_intact(world):
     """A store through a mapping, or an edit that put the mtime back, shows only to whoever reads."""
     place, entry = make(world)
     world.store.objects.link_in(place, entry)
-    world.store.pristine.keep("ab" * 16, [(entry, place)], text_only=False)
+    keep_pristine(world.store, "ab" * 16, [(entry, place)])
     assert not world.store.heal(entry, thorough=True)
     with open(place, "r+b") as file:
         file.write(b"X")

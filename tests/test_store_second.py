@@ -167,9 +167,9 @@ def test_it_starts_only_where_it_pays(pair, monkeypatch, tmp_path):
     path = pair[0][2]
     opened = descriptors()
     monkeypatch.setattr(second, "WORTH_IT", os.path.getsize(path))
-    monkeypatch.setattr(second, "_processors", lambda: 1)
+    monkeypatch.setattr(second, "processors", lambda: 1)
     assert second.start(path) is None
-    monkeypatch.setattr(second, "_processors", lambda: 2)
+    monkeypatch.setattr(second, "processors", lambda: 2)
     (tmp_path / "small").write_bytes(b"x")
     assert second.start(os.fsencode(tmp_path / "small")) is None
     assert second.start(os.fsencode(tmp_path / "none")) is None
@@ -185,13 +185,13 @@ def test_it_starts_only_where_it_pays(pair, monkeypatch, tmp_path):
     assert descriptors() == opened
 
 
-def test_processors_are_those_this_process_may_use(monkeypatch):
+def testprocessors_are_those_this_process_may_use(monkeypatch):
     """Pinned to one, or on a system without affinity."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3}, raising=False)
-    assert second._processors() == 1
+    assert second.processors() == 1
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: 6)
-    assert second._processors() == 6
+    assert second.processors() == 6
 
 
 def test_what_one_audit_proved_is_not_looked_at_again(world):

@@ -1,19 +1,19 @@
 """Capture: a drifted tree becomes a state that is kept, durably, before anything says it is."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from store import capture, disk
+from store import capture, disk, intake
 from store.index import Index
+from store.intake import Kept
 from store.manifests import Manifest
 from store.scan import Drift
 from store.tree import Entry
 from sysvenv import manifest as manifests
+from sysvenv.manifest import FILES, Composition
+from sysvenv.operations.results import FileCounts
 from sysvenv.operations.session import Session
-
-MANY = 64
-"""From this many segments on, their archives are compressed on two threads (zstd lets go of the interpreter)."""
 
 
 class Captured(NamedTuple):
@@ -23,13 +23,13 @@ class Captured(NamedTuple):
     manifest: Manifest
     found: Index
     """The index of the tree it was captured from."""
-    changes: dict[bytes, Entry | None]
-    """What differs for a user from the state before (environment and bytecode)."""
-    before: dict[bytes, Entry]
+    files: FileCounts
+    """How many files of the environment differ for a user from the state before; bytecode does not count."""
 
-    def changed_environment(self, session: Session) -> bool:
+    @property
+    def changed_environment(self) -> bool:
         """Whether this is an operation: bytecode alone is not."""
-        return any(session.is_environment(path) for path in self.changes)
+        return any(self.files)
 
 
 def capture_tree(session: Session, root: bytes, index: Index, drift: Drift) -> Captured:
@@ -45,36 +45,36 @@ def _capture(session: Session, root: bytes, index: Index, drift: Drift) -> Captu
     store = session.store
     base = session.manifest(index.manifest)
     stated = manifests.stated_directories(store, base) if drift.stated else {}
-    observed = capture.observe(store, root, index, drift, stated)
-    changes = capture.link_in(store, root, observed)
-    composed = manifests.compose(store, os.fsdecode(root), base, index, changes)
-    if not changes:
-        fresh = index.replace(directories=drift.directories, data=drift.data)
-        return Captured(index.manifest, base, fresh, {}, {})
-    archives = _keep_pristine(session, root, composed.unseen)
-    linked = [store.objects.path(entry) for entry in changes.values() if entry is not None and entry.has_object]
-    disk.barrier(store.root, [*linked, *archives, *composed.paths])
-    name, place = store.manifests.write(composed.manifest)
-    disk.barrier(store.root, [place])
-    kept = {
-        part.segment: index.blocks[part.segment] for part in composed.manifest.parts if part.segment in index.blocks
-    }
-    kept.update(capture.new_blocks(root, composed.fresh, drift.racy))
-    after = Index(name, kept, drift.directories, drift.data)
-    return Captured(name, composed.manifest, after, observed.changes, observed.before)
+    directories = capture.directories(drift, stated)
+    after = drift.found
+    if not drift.changed and not directories:
+        return Captured(index.manifest, base, after, FileCounts())
+    made = Composition(store, os.fsdecode(root), base, index, drift.changed, directories)
+    taken = intake.take_in(store, root, made.portions, made.rows, made.held)
+    capture.heal(store, made.before.values())
+    manifest, name = made.manifest(taken.kept), index.manifest
+    if manifest.parts == base.parts:
+        manifest = base  # all of it was only looked at
+    else:
+        disk.barrier(store.root, taken.new)
+        name, place = store.manifests.write(manifest)
+        disk.barrier(store.root, [place])
+    blocks = {**index.blocks, **taken.blocks}
+    after = after.replace(manifest=name, blocks={segment: blocks[segment] for segment in manifest.segments})
+    after = capture.settle(store, root, after, taken.young, session.sorter(root, after, frozenset()))
+    return Captured(name, manifest, after, _count(session, made, taken.kept, drift, directories))
 
 
-def _keep_pristine(session: Session, root: bytes, unseen: Mapping[str, Mapping[bytes, Entry]]) -> list[bytes]:
-    """Archive the files of each fresh segment; returns the archives, still to be made durable."""
-    pristine = session.store.pristine
-
-    def keep(segment: str) -> list[bytes]:
-        files = [(entry, os.path.join(root, path)) for path, entry in unseen[segment].items()]
-        return pristine.keep(segment, files, text_only=session.store.guard_text_only)
-
-    if len(unseen) < MANY:
-        return [path for segment in unseen for path in keep(segment)]
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(2) as pool:
-        return [path for paths in pool.map(keep, unseen) for path in paths]
+def _count(
+    session: Session, made: Composition, kept: Sequence[Kept], drift: Drift, directories: Mapping[bytes, Entry | None]
+) -> FileCounts:
+    ours = [each for owner, each in zip(made.owners, kept, strict=True) if owner[1] == FILES]
+    gone = {path for path, found in drift.changed.items() if found is None and directories.get(path) is None}
+    gone |= {path for path, entry in directories.items() if entry is None and drift.changed.get(path) is None}
+    gone |= {path for each in ours for path in each.gone}
+    came = {path for path, entry in directories.items() if entry is not None and session.is_environment(path)}
+    return FileCounts(
+        added=sum(each.added for each in ours) + len(came - made.before.keys()),
+        removed=sum(1 for path in gone & made.before.keys() if session.is_environment(path)),
+        modified=sum(each.modified for each in ours) + len(came & made.before.keys()),
+    )

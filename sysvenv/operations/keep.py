@@ -43,7 +43,7 @@ def settle(session: Session, drift: Drift) -> Operation | None:
     if not drift and not drift.stated:
         return None
     captured = capture_tree(session, session.live, session.index, drift)
-    if not captured.changed_environment(session):
+    if not captured.changed_environment:
         _adopt_state(session, captured)
         return None
     operation = new_operation(session, history.EXTERNAL, [], 0)
@@ -70,7 +70,7 @@ def capture_live(session: Session, drift: Drift) -> Captured:
 
 def conclude(session: Session, operation: Operation, captured: Captured) -> Operation | None:
     """Record a captured state as the outcome of a begun operation; None, and no record, when it changed nothing."""
-    if not captured.changed_environment(session):
+    if not captured.changed_environment:
         session.history.forget_pending(operation.number)
         _adopt_state(session, captured)
         return None
@@ -88,18 +88,10 @@ def describe(session: Session, operation: Operation, before: str, captured: Capt
         finished=time.time(),
         manifest=captured.name,
         packages=packages,
-        files=count_files(session, captured),
+        files=captured.files,
         sources=sources,
         origins={name: origin for name, origin in operation.origins.items() if name in changed},
     )
-
-
-def count_files(session: Session, captured: Captured) -> tuple[int, int, int]:
-    """How many files of the environment were added, removed, modified."""
-    paths = [path for path in captured.changes if session.is_environment(path)]
-    added = sum(1 for path in paths if path not in captured.before and captured.changes[path] is not None)
-    removed = sum(1 for path in paths if captured.changes[path] is None)
-    return added, removed, len(paths) - added - removed
 
 
 def end_switch(session: Session, operation: Operation, name: str, files: FileCounts | None = None) -> Operation:

@@ -1,0 +1,73 @@
+"""Two halves of one work, the second in a forked process.
+
+Reading, compressing and making names take both cores this way; threads do not get there, the interpreter's lock sees
+to that (measured: lstat loops get slower).
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
+
+from store.errors import StoreError
+from store.second import processors
+
+Mine = TypeVar("Mine")
+Theirs = TypeVar("Theirs")
+
+_DONE, _FAILED = b"+", b"-"
+
+
+def worth_it() -> bool:
+    """Whether this process may use a second core."""
+    return processors() > 1
+
+
+def both(mine: Callable[[], Mine], theirs: Callable[[], Theirs]) -> tuple[Mine, Theirs]:
+    """What ``mine`` returns here and ``theirs``, run meanwhile in a forked process, returns there: plain values that
+    marshal knows. What either raises is raised here, once both have ended.
+    """
+    reader, writer = os.pipe()
+    try:
+        child = os.fork()
+    except OSError:  # no more processes, or no memory for one: it takes longer alone
+        os.close(reader)
+        os.close(writer)
+        return mine(), theirs()
+    if not child:
+        os.close(reader)
+        _answer(theirs, writer)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        try:
+            ours = mine()
+        finally:
+            answer = pipe.read()
+            _, status = os.waitpid(child, 0)
+    if answer[:1] == _FAILED:
+        import pickle
+
+        raise pickle.loads(answer[1:])
+    if status or answer[:1] != _DONE:
+        raise StoreError("A process that did half of the work was killed.", "Try again.")
+    return ours, marshal.loads(answer[1:])
+
+
+def _answer(work: Callable[[], Any], writer: int) -> NoReturn:
+    """In the forked process: work, tell, and end without running anything of the parent's."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets the terminal's Ctrl-C too, and waits for us
+    try:
+        try:
+            answer = _DONE + marshal.dumps(work())
+        except Exception as error:  # noqa: BLE001  raised again in the parent
+            import pickle
+
+            answer = _FAILED + pickle.dumps(error)
+        with os.fdopen(writer, "wb") as pipe:
+            pipe.write(answer)
+    finally:
+        os._exit(0)

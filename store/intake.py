@@ -1,0 +1,171 @@
+"""Intake: files of a tree become objects, archives and segments, each file read once, a segment at a time.
+
+What a segment needed is let go of when it is written, so that memory does not grow with the tree; and many files are
+taken in by two processes, each with segments of its own.
+"""
+
+import os
+import stat
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from store import disk, fork, objects
+from store.index import ANY, RACY, Block, Index, block, decode, encode
+from store.pristine import Archive
+from store.row import Row
+from store.store import Store
+from store.tree import DIRECTORY, LINK, Entry
+
+WORTH_A_FORK = 2000
+"""Files below which a second process costs more than it saves."""
+FILE_WEIGHS = 30_000
+"""Opening, linking and listing a file takes about as long as compressing this many bytes."""
+
+
+class Portion(NamedTuple):
+    """What becomes one segment."""
+
+    known: dict[bytes, Entry]
+    """Entries that are as they were."""
+    found: dict[bytes, os.stat_result]
+    """Files and links to read, as lstat told of them."""
+    before: Mapping[bytes, Entry]
+    """What the state before has at these paths, where it has anything."""
+    guarded: bool
+    """Whether pristine copies are kept."""
+
+    @property
+    def weight(self) -> int:
+        """How long it takes, in bytes to compress."""
+        packed = 1 if self.guarded else 10  # hashing alone is ten times as fast
+        return sum(FILE_WEIGHS + each.st_size // packed for each in self.found.values())
+
+
+class Kept(NamedTuple):
+    """A portion that was taken in."""
+
+    segment: str
+    """Its segment's name; empty where no entry is left."""
+    added: int
+    modified: int
+    gone: tuple[bytes, ...]
+    """Paths that vanished before they were read."""
+
+
+class Taken(NamedTuple):
+    """Portions that were taken in."""
+
+    kept: Sequence[Kept]
+    """Of each portion, in their order."""
+    blocks: dict[str, Block]
+    """The index blocks of the segments written."""
+    young: set[bytes]
+    """Files read so shortly after they were written that a later change might not show."""
+    new: list[bytes]
+    """Files of the store to be made durable; where they are too many to be synced one by one, not all of them."""
+
+
+def take_in(
+    store: Store, root: bytes, portions: Sequence[Portion], rows: Mapping[bytes, Row], held: Collection[str]
+) -> Taken:
+    """Keep what stands below ``root``. ``rows`` are the index's for the known entries; contents whose digest is
+    ``held`` have a pristine copy already."""
+    if sum(len(portion.found) for portion in portions) < WORTH_A_FORK or not fork.worth_it():
+        return _Intake(store, root, rows, held).take(portions)
+    mine, theirs = _halves(portions)
+
+    def other() -> tuple[bytes, list[tuple[str, int, int, tuple[bytes, ...]]], set[bytes], list[bytes]]:
+        taken = _Intake(store, root, rows, held).take([portions[number] for number in theirs])
+        kept = [(each.segment, each.added, each.modified, each.gone) for each in taken.kept]
+        return encode(Index("", taken.blocks, {}, {})), kept, taken.young, taken.new
+
+    ours, (index, kept, young, new) = fork.both(
+        lambda: _Intake(store, root, rows, held).take([portions[number] for number in mine]), other
+    )
+    by_number = dict(zip((*mine, *theirs), (*ours.kept, *(Kept(*each) for each in kept)), strict=True))
+    return Taken(
+        [by_number[number] for number in range(len(portions))],
+        {**ours.blocks, **decode(index).blocks},
+        ours.young | young,
+        ours.new + new,
+    )
+
+
+def _halves(portions: Sequence[Portion]) -> tuple[list[int], list[int]]:
+    """The numbers of the portions, in two shares that take about as long: the heaviest first, to the lighter share."""
+    weights = [portion.weight for portion in portions]
+    shares: tuple[list[int], list[int]] = ([], [])
+    held = [0, 0]
+    for number in sorted(range(len(portions)), key=lambda each: -weights[each]):
+        share = held.index(min(held))
+        shares[share].append(number)
+        held[share] += weights[number]
+    return shares
+
+
+class _Intake:
+    """One process's share of the work."""
+
+    def __init__(self, store: Store, root: bytes, rows: Mapping[bytes, Row], held: Collection[str]) -> None:
+        self._store = store
+        self._root = root
+        self._rows = rows
+        self._held = held
+        self._young: set[bytes] = set()
+        self._new: list[bytes] = []
+
+    def take(self, portions: Iterable[Portion]) -> Taken:
+        kept = []
+        blocks: dict[str, Block] = {}
+        for portion in portions:
+            with self._store.pristine.archive(text_only=self._store.guard_text_only) as archive:
+                kept.append(self._portion(portion, archive, blocks))
+        return Taken(kept, blocks, self._young, self._new)
+
+    def _portion(self, portion: Portion, archive: Archive, blocks: dict[str, Block]) -> Kept:
+        entries = dict(portion.known)
+        inodes = {path: self._rows[path].ino for path in entries if path in self._rows}
+        absent = {path for path, entry in entries.items() if path not in inodes and entry.kind != DIRECTORY}
+        gone = []
+        for path in sorted(portion.found):
+            try:
+                entries[path] = self._read(path, portion, inodes, archive if portion.guarded else None)
+            except FileNotFoundError:
+                gone.append(path)
+        if not entries:
+            return Kept("", 0, 0, tuple(gone))
+        segment, place = self._store.segments.write(entries)
+        self._to_sync(place, *archive.finish(segment))
+        doubtful = {path for path in portion.known if path in self._rows and self._rows[path].size == ANY}
+        racy = frozenset(doubtful | (self._young & portion.found.keys()))
+        rowed = {path: entry for path, entry in entries.items() if path not in absent}  # damaged bytecode is not laid
+        blocks[segment] = block(segment, rowed, inodes, racy)
+        present = portion.found.keys() - gone
+        added = sum(1 for path in present if path not in portion.before)
+        same = sum(1 for path in present if entries[path].same(portion.before.get(path)))
+        return Kept(segment, added, len(present) - added - same, tuple(gone))
+
+    def _read(self, path: bytes, portion: Portion, inodes: dict[bytes, int], archive: Archive | None) -> Entry:
+        """Read a file or link, and link it in. Raises FileNotFoundError when it is gone."""
+        place = self._root + b"/" + path
+        found = portion.found[path]
+        now = time.time_ns()
+        if stat.S_ISLNK(found.st_mode):
+            entry, inodes[path], content = Entry(LINK, mtime=found.st_mtime_ns, target=os.readlink(place)), 0, None
+        else:
+            entry, inodes[path], content = objects.read(place)
+        if entry.mtime >= now - RACY:
+            self._young.add(path)
+        if not entry.has_object:
+            return entry
+        if archive is not None and entry.digest not in self._held:
+            archive.add(entry, place, content)
+        entry = self._store.objects.link_in(place, entry)
+        self._to_sync(self._store.objects.path(entry))
+        return entry
+
+    def _to_sync(self, *paths: bytes) -> None:
+        """Remember new files. More than a few make the whole filesystem be synced, so the others need no mention."""
+        if len(self._new) <= disk.FEW_FILES:
+            self._new += paths

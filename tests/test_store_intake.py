@@ -1,0 +1,107 @@
+"""Intake: what is taken in by two processes is what one would have taken in."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from specimens import DAY, File, Link, plain_sort, plant, worlds
+
+from store import fork, intake, objects, tree
+from store.errors import Changed
+from store.index import Index
+from store.row import rows
+from store.scan import survey
+
+FILES = {b"pkg%d/m%d.py" % (n % 7, n): File(b"%d\n" % n * (n % 50), mtime=DAY + n) for n in range(60)}
+
+
+@pytest.fixture
+def world():
+    with worlds() as made:
+        yield made
+
+
+def portions_of(world, root, spec, known=None):
+    """A tree of the specimen, and each of its packages as a portion."""
+    plant(root, spec)
+    found = survey(root, Index("", {}, {b"": (0, 0)}, {}), [], [b""], plain_sort).changed
+    portions = []
+    for package in sorted({path.split(b"/")[0] for path in spec}):
+        mine = {path: stat for path, stat in found.items() if path.split(b"/")[0] == package}
+        portions.append(intake.Portion(dict(known or {}), mine, {}, guarded=package != b"pkg3"))
+    return portions
+
+
+def always_share(monkeypatch):
+    """Use two processes however few the files and the cores."""
+    monkeypatch.setattr(intake, "WORTH_A_FORK", 0)
+    monkeypatch.setattr(fork, "worth_it", lambda: True)
+
+
+def test_two_processes_take_in_what_one_does(world, monkeypatch):
+    """The same segments in the same order, blocks, counts, objects and archives; only the work is shared."""
+    portions = portions_of(world, world.root + b"/one", {**FILES, b"pkg0/link": Link()})
+    alone = intake.take_in(world.store, world.root + b"/one", portions, {}, set())
+    always_share(monkeypatch)
+    with worlds() as other:
+        both = intake.take_in(other.store, world.root + b"/one", portions, {}, set())
+        assert both.kept == alone.kept
+        assert {n: dict(rows([b])) for n, b in both.blocks.items()} == {
+            n: dict(rows([b])) for n, b in alone.blocks.items()
+        }
+        assert both.young == alone.young
+        assert len(both.new) == len(set(both.new)) == len(alone.new)
+        for made in (other, world):
+            entries = [e for n in both.blocks for e in made.store.segments.read(n).values() if e.has_object]
+            assert all(made.store.objects.intact(entry) for entry in entries)
+            kept = {made.store.pristine.read(entry.digest) is not None for n in both.blocks for entry in entries}
+            assert kept == {True, False}  # one package is not guarded
+
+
+def test_an_error_in_either_half_ends_both(world, monkeypatch):
+    """A file that is being written is told as such, whichever process came upon it."""
+    always_share(monkeypatch)
+    portions = portions_of(world, world.root + b"/one", FILES)
+    for numbers in intake._halves(portions):
+        busy = world.root + b"/one/" + min(portions[numbers[0]].found)
+        with monkeypatch.context() as patch:
+            patch.setattr(objects, "read", lambda path, busy=busy, real=objects.read: refuse(path, busy) or real(path))
+            with pytest.raises(Changed):
+                intake.take_in(world.store, world.root + b"/one", portions, {}, set())
+
+
+def refuse(path, busy):
+    if path == busy:
+        raise Changed("It is being written.")
+
+
+def test_shares_are_of_like_weight(world):
+    """One heavy package does not leave the other process idle, and a light one joins the lighter share."""
+    spec = {b"big/m.py": File(b"x" * 900_000), **{b"small%d/m.py" % n: File() for n in range(30)}}
+    portions = portions_of(world, world.root + b"/one", spec)
+    mine, theirs = intake._halves(portions)
+    assert sorted(mine + theirs) == list(range(len(portions)))
+    weights = [sum(portions[number].weight for number in share) for share in (mine, theirs)]
+    assert max(weights) < 1.1 * min(weights)
+
+
+def test_what_has_a_copy_already_is_not_archived_again(world):
+    """A file that was only touched gives a new object and segment, but no second archive."""
+    root = world.root + b"/one"
+    portions = portions_of(world, root, {b"pkg/m.py": File(b"x\n")})
+    entry = tree.Entry(tree.FILE, digest=objects.observe(root + b"/pkg/m.py").digest)
+    taken = intake.take_in(world.store, root, portions, {}, {entry.digest})
+    assert [kept.added for kept in taken.kept] == [1]
+    assert list(world.store.pristine.archives()) == []
+    assert not any(name.endswith(b".zst") for name in taken.new)
+
+
+def test_a_portion_that_is_empty_in_the_end_has_no_segment(world):
+    """The last file of a distribution vanished while it was looked at."""
+    root = world.root + b"/one"
+    portions = portions_of(world, root, {b"pkg/m.py": File(b"x\n")})
+    os.unlink(root + b"/pkg/m.py")
+    taken = intake.take_in(world.store, root, portions, {}, set())
+    assert taken.kept == [intake.Kept("", 0, 0, (b"pkg/m.py",))]
+    assert taken.blocks == {}
