@@ -73,15 +73,20 @@ def write_whole(fd: int, content: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
-def write_durably(path: bytes, content: bytes, mode: int = 0o600) -> None:
-    """Replace ``path`` by ``content`` so that a power cut leaves the old file or the new one, whole."""
-    write_beside(path, content, mode, durable=True)
+def write_durably(path: bytes, content: bytes, mode: int = 0o600, *, made_in: bytes | None = None) -> None:
+    """Replace ``path`` by ``content`` so that a power cut leaves the old file or the new one, whole.
+
+    The temporary file, which a power cut may leave behind, is made beside it or in the directory ``made_in``.
+    """
+    write_beside(path, content, mode, durable=True, made_in=made_in)
     sync_directory(os.path.dirname(path))
 
 
-def write_beside(path: bytes, content: bytes, mode: int = 0o600, *, durable: bool) -> None:
-    """Write a temporary file beside ``path`` and rename it there; with ``durable`` its bytes are fsynced first."""
-    temporary = path + b".%d.tmp" % os.getpid()
+def write_beside(
+    path: bytes, content: bytes, mode: int = 0o600, *, durable: bool, made_in: bytes | None = None
+) -> None:
+    """Write a temporary file and rename it to ``path``; with ``durable`` its bytes are fsynced first."""
+    temporary = (path if made_in is None else os.path.join(made_in, os.path.basename(path))) + b".%d.tmp" % os.getpid()
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     try:
         try:

@@ -73,7 +73,7 @@ def lay_out(store: Store, name: str, manifest: Manifest) -> Checkout:
     work = Work(store, building)
     blocks = _fill_together(work, manifest.parts)
     work.state_modes()
-    trees.write_marker(building, Marker(checkout := trees.new_name(), {}))
+    trees.write_marker(store, building, Marker(checkout := trees.new_name(), {}))
     return work.finish(slot, checkout, Index(name, blocks, work.look_at(work.directories), {}))
 
 

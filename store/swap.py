@@ -194,7 +194,7 @@ def _let_go(live: bytes, old: bytes, path: bytes, ino: int) -> None:
 
 def outfit(store: Store, checkout: Checkout, ours: Mapping[bytes, bytes]) -> Checkout:
     """Lay the caller's own files into a ready checkout, so that nothing is left to write when it goes live."""
-    laid = lay_ours(checkout.path, ours)
+    laid = lay_ours(store, checkout.path, ours)
     if not laid:
         return checkout
     checkout = checkout._replace(expected=_settled(checkout, laid, checkout.expected.data))
@@ -202,7 +202,7 @@ def outfit(store: Store, checkout: Checkout, ours: Mapping[bytes, bytes]) -> Che
     return checkout
 
 
-def lay_ours(root: bytes, ours: Mapping[bytes, bytes]) -> list[bytes]:
+def lay_ours(store: Store, root: bytes, ours: Mapping[bytes, bytes]) -> list[bytes]:
     """Write the caller's own files where they are missing or differ; returns their paths."""
     laid = []
     for path, content in ours.items():
@@ -212,7 +212,7 @@ def lay_ours(root: bytes, ours: Mapping[bytes, bytes]) -> list[bytes]:
                 continue
         except (FileNotFoundError, NotADirectoryError):
             os.makedirs(os.path.dirname(place), exist_ok=True)
-        disk.write_durably(place, content, 0o644)
+        disk.write_durably(place, content, 0o644, made_in=store.root)
         laid.append(path)
     return laid
 
@@ -291,10 +291,10 @@ def go_live(
     the same instant as the tree. Returns the user's files whose place the target needs; they stay set aside.
     """
     carried, taken = carry(live, drift.data, target)
-    lay_ours(target.path, ours)
+    lay_ours(store, target.path, ours)
     for path in one_inode:
         keep_inode(live, target.path, path)
-    trees.write_marker(target.path, Marker(target.name, position))
+    trees.write_marker(store, target.path, Marker(target.name, position))
     known = _settled(target, [trees.MARKER, *ours, *one_inode], carried)
     if known is not target.expected:
         trees.save_index(store, target.name, known)

@@ -51,10 +51,10 @@ def read_marker(root: bytes) -> Marker | None:
         return None
 
 
-def write_marker(root: bytes, marker: Marker) -> None:
-    """Write the marker durably."""
+def write_marker(store: Store, root: bytes, marker: Marker) -> None:
+    """Write the marker durably. What a power cut leaves of that is in the store, never in the tree (:func:`sweep`)."""
     value = {"version": VERSION, "checkout": marker.checkout, "position": marker.position}
-    disk.write_durably(os.path.join(root, MARKER), json.dumps(value).encode() + b"\n", 0o644)
+    disk.write_durably(os.path.join(root, MARKER), json.dumps(value).encode() + b"\n", 0o644, made_in=store.root)
 
 
 def index_path(store: Store, name: str) -> bytes:
@@ -140,7 +140,8 @@ def bury_checkout(store: Store, checkout: Checkout) -> None:
 
 
 def sweep(store: Store, live: bytes, keep: Collection[str] = ()) -> None:
-    """Bury what is no checkout any more: half-built trees, trees without marker or index; drop stray indexes.
+    """Bury what is no checkout any more: half-built trees, trees without marker or index; drop stray indexes, and
+    files that were being written when a power cut came.
 
     A checkout named in ``keep`` is never buried, whatever it lacks: it is the only record of what it holds.
     """
@@ -158,6 +159,9 @@ def sweep(store: Store, live: bytes, keep: Collection[str] = ()) -> None:
     for name in os.listdir(store.indexes):
         if os.fsdecode(name) not in names:
             disk.discard(os.path.join(store.indexes, name))
+    for name in os.listdir(store.root):
+        if name.endswith(b".tmp"):
+            disk.discard(os.path.join(store.root, name))
 
 
 def has_trash(store: Store) -> bool:

@@ -58,11 +58,30 @@ def test_no_marker_at_all(tmp_path):
     assert trees.read_marker(os.fsencode(tmp_path / "file")) is None
 
 
-def test_a_marker_says_what_was_written(tmp_path):
+def test_a_marker_says_what_was_written(world):
     """Checkout and position come back as they were."""
     marker = Marker(trees.new_name(), {"sequence": 3})
-    trees.write_marker(os.fsencode(tmp_path), marker)
-    assert trees.read_marker(os.fsencode(tmp_path)) == marker
+    os.mkdir(world.live)
+    trees.write_marker(world.store, world.live, marker)
+    assert trees.read_marker(world.live) == marker
+
+
+def test_a_marker_that_was_being_written_leaves_nothing_in_the_tree(world, monkeypatch):
+    """A power cut may leave the temporary file, on btrfs without a new mtime of its directory: it lies in the store,
+    and the next sweep takes it away."""
+    os.mkdir(world.live)
+
+    def cut(*arguments):
+        raise KeyboardInterrupt  # whatever ends it: nothing more is done
+
+    monkeypatch.setattr(os, "rename", cut)
+    with pytest.raises(KeyboardInterrupt):
+        trees.write_marker(world.store, world.live, Marker(trees.new_name(), {}))
+    monkeypatch.undo()
+    assert os.listdir(world.live) == []
+    assert [name for name in os.listdir(world.store.root) if name.endswith(b".tmp")]
+    trees.sweep(world.store, world.live)
+    assert not [name for name in os.listdir(world.store.root) if name.endswith(b".tmp")]
 
 
 def test_sweeping_keeps_what_is_ready_and_what_is_live(world):

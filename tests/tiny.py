@@ -100,7 +100,7 @@ class Tiny:
                 inodes = {path: inode(root, path) for path, row in rows(index.blocks.values()) if row.ino}
                 blocks = {name: block.amended(inodes) for name, block in index.blocks.items()}
                 data = {path: inode(root, path) for path in index.data}
-                trees.save_index(store, marker.checkout, index._replace(blocks=blocks, data=data))
+                trees.save_index(store, marker.checkout, index.replace(blocks=blocks, data=data))
         return made
 
 

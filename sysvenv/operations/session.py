@@ -177,7 +177,7 @@ class Session:
         if not os.path.lexists(self.live):
             os.mkdir(self.live, 0o755)
         if trees.read_marker(self.live) is None:
-            trees.write_marker(self.live, trees.Marker(self.name, {}))
+            trees.write_marker(self.store, self.live, trees.Marker(self.name, {}))
 
     def become(self, name: str) -> None:
         """The live tree is now the checkout of that name."""
