@@ -133,7 +133,7 @@ def _succeed(wheel: str, directory: str, version: str, successor: str) -> None:
     old_info, new_info = f"{stem[0]}-{version}.dist-info", f"{stem[0]}-{successor}.dist-info"
     record = []
     target = os.path.join(directory, "-".join([stem[0], successor, *stem[2:]]))
-    with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(target, "w") as archive:
         for entry in source.infolist():
             if entry.is_dir() or entry.filename == f"{old_info}/RECORD":
                 continue

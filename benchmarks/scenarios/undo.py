@@ -9,7 +9,7 @@ from benchmarks.stacks import UvVenv, list_file
 from benchmarks.workplace import Workplace
 
 _RUNS = 15
-_PEER_RUNS = 5
+_PEER_RUNS = 3
 _SLOW = 2
 """Runs of what takes half a minute."""
 
