@@ -28,18 +28,29 @@ class Portion(NamedTuple):
 
     known: dict[bytes, Entry]
     """Entries that are as they were."""
-    found: dict[bytes, os.stat_result]
-    """Files and links to read, as lstat told of them."""
-    before: Mapping[bytes, Entry]
-    """What the state before has at these paths, where it has anything."""
+    paths: list[bytes]
+    """Files and links to read."""
     guarded: bool
     """Whether pristine copies are kept."""
 
-    @property
-    def weight(self) -> int:
-        """How long it takes, in bytes to compress."""
-        packed = 1 if self.guarded else 10  # hashing alone is ten times as fast
-        return sum(FILE_WEIGHS + each.st_size // packed for each in self.found.values())
+
+class Facts(NamedTuple):
+    """What is known of the paths of all portions."""
+
+    found: Mapping[bytes, os.stat_result | None]
+    """What lstat said of those to read."""
+    before: Mapping[bytes, Entry]
+    """What the state before has at those to read, where it has anything."""
+    rows: Mapping[bytes, Row]
+    """The index's rows of the known entries."""
+    held: Collection[str]
+    """Digests of contents that have a pristine copy already."""
+
+    def weight(self, portion: Portion) -> int:
+        """How long a portion takes, in bytes to compress."""
+        packed = 1 if portion.guarded else 10  # hashing alone is ten times as fast
+        found = (self.found[path] for path in portion.paths)
+        return sum(FILE_WEIGHS + each.st_size // packed for each in found if each is not None)
 
 
 class Kept(NamedTuple):
@@ -66,22 +77,19 @@ class Taken(NamedTuple):
     """Files of the store to be made durable; where they are too many to be synced one by one, not all of them."""
 
 
-def take_in(
-    store: Store, root: bytes, portions: Sequence[Portion], rows: Mapping[bytes, Row], held: Collection[str]
-) -> Taken:
-    """Keep what stands below ``root``. ``rows`` are the index's for the known entries; contents whose digest is
-    ``held`` have a pristine copy already."""
-    if sum(len(portion.found) for portion in portions) < WORTH_A_FORK or not fork.worth_it():
-        return _Intake(store, root, rows, held).take(portions)
-    mine, theirs = _halves(portions)
+def take_in(store: Store, root: bytes, portions: Sequence[Portion], facts: Facts) -> Taken:
+    """Keep what stands below ``root``."""
+    if sum(len(portion.paths) for portion in portions) < WORTH_A_FORK or not fork.worth_it():
+        return _Intake(store, root, facts).take(portions)
+    mine, theirs = halves([facts.weight(portion) for portion in portions])
 
     def other() -> tuple[bytes, list[tuple[str, int, int, tuple[bytes, ...]]], set[bytes], list[bytes]]:
-        taken = _Intake(store, root, rows, held).take([portions[number] for number in theirs])
+        taken = _Intake(store, root, facts).take([portions[number] for number in theirs])
         kept = [(each.segment, each.added, each.modified, each.gone) for each in taken.kept]
         return encode(Index("", taken.blocks, {}, {})), kept, taken.young, taken.new
 
     ours, (index, kept, young, new) = fork.both(
-        lambda: _Intake(store, root, rows, held).take([portions[number] for number in mine]), other
+        lambda: _Intake(store, root, facts).take([portions[number] for number in mine]), other
     )
     by_number = dict(zip((*mine, *theirs), (*ours.kept, *(Kept(*each) for each in kept)), strict=True))
     return Taken(
@@ -92,12 +100,11 @@ def take_in(
     )
 
 
-def _halves(portions: Sequence[Portion]) -> tuple[list[int], list[int]]:
-    """The numbers of the portions, in two shares that take about as long: the heaviest first, to the lighter share."""
-    weights = [portion.weight for portion in portions]
+def halves(weights: Sequence[int]) -> tuple[list[int], list[int]]:
+    """The numbers of what has these weights, in two like shares: the heaviest first, each to the lighter share."""
     shares: tuple[list[int], list[int]] = ([], [])
     held = [0, 0]
-    for number in sorted(range(len(portions)), key=lambda each: -weights[each]):
+    for number in sorted(range(len(weights)), key=lambda each: -weights[each]):
         share = held.index(min(held))
         shares[share].append(number)
         held[share] += weights[number]
@@ -107,11 +114,10 @@ def _halves(portions: Sequence[Portion]) -> tuple[list[int], list[int]]:
 class _Intake:
     """One process's share of the work."""
 
-    def __init__(self, store: Store, root: bytes, rows: Mapping[bytes, Row], held: Collection[str]) -> None:
+    def __init__(self, store: Store, root: bytes, facts: Facts) -> None:
         self._store = store
         self._root = root
-        self._rows = rows
-        self._held = held
+        self._facts = facts
         self._young: set[bytes] = set()
         self._new: list[bytes] = []
 
@@ -125,33 +131,34 @@ class _Intake:
 
     def _portion(self, portion: Portion, archive: Archive, blocks: dict[str, Block]) -> Kept:
         entries = dict(portion.known)
-        inodes = {path: self._rows[path].ino for path in entries if path in self._rows}
+        rows, before = self._facts.rows, self._facts.before
+        inodes = {path: rows[path].ino for path in entries if path in rows}
         absent = {path for path, entry in entries.items() if path not in inodes and entry.kind != DIRECTORY}
         gone = []
-        for path in sorted(portion.found):
+        for path in sorted(portion.paths):
             try:
-                entries[path] = self._read(path, portion, inodes, archive if portion.guarded else None)
+                entries[path] = self._read(path, inodes, archive if portion.guarded else None)
             except FileNotFoundError:
                 gone.append(path)
         if not entries:
             return Kept("", 0, 0, tuple(gone))
         segment, place = self._store.segments.write(entries)
         self._to_sync(place, *archive.finish(segment))
-        doubtful = {path for path in portion.known if path in self._rows and self._rows[path].size == ANY}
-        racy = frozenset(doubtful | (self._young & portion.found.keys()))
+        doubtful = {path for path in portion.known if path in rows and rows[path].size == ANY}
+        racy = frozenset(doubtful | (self._young.intersection(portion.paths)))
         rowed = {path: entry for path, entry in entries.items() if path not in absent}  # damaged bytecode is not laid
         blocks[segment] = block(segment, rowed, inodes, racy)
-        present = portion.found.keys() - gone
-        added = sum(1 for path in present if path not in portion.before)
-        same = sum(1 for path in present if entries[path].same(portion.before.get(path)))
+        present = set(portion.paths).difference(gone)
+        added = sum(1 for path in present if path not in before)
+        same = sum(1 for path in present if entries[path].same(before.get(path)))
         return Kept(segment, added, len(present) - added - same, tuple(gone))
 
-    def _read(self, path: bytes, portion: Portion, inodes: dict[bytes, int], archive: Archive | None) -> Entry:
+    def _read(self, path: bytes, inodes: dict[bytes, int], archive: Archive | None) -> Entry:
         """Read a file or link, and link it in. Raises FileNotFoundError when it is gone."""
         place = self._root + b"/" + path
-        found = portion.found[path]
+        found = self._facts.found[path]
         now = time.time_ns()
-        if stat.S_ISLNK(found.st_mode):
+        if found is not None and stat.S_ISLNK(found.st_mode):
             entry, inodes[path], content = Entry(LINK, mtime=found.st_mtime_ns, target=os.readlink(place)), 0, None
         else:
             entry, inodes[path], content = objects.read(place)
@@ -159,7 +166,7 @@ class _Intake:
             self._young.add(path)
         if not entry.has_object:
             return entry
-        if archive is not None and entry.digest not in self._held:
+        if archive is not None and entry.digest not in self._facts.held:
             archive.add(entry, place, content)
         entry = self._store.objects.link_in(place, entry)
         self._to_sync(self._store.objects.path(entry))

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 
 from store.index import Index
-from store.intake import Kept, Portion
+from store.intake import Facts, Kept, Portion
 from store.manifests import Manifest, Part
 from store.row import rows
 from store.store import Store
@@ -83,40 +83,40 @@ class Composition:
         directories: Mapping[bytes, Entry | None],
     ) -> None:
         self._base = {(part.owner, part.kind): part for part in base.parts}
-        self._python = _interpreter_of(root, base)
-        site = self._python.site if self._python else ""
-        self._assignment = _Assignment(root, site, base, index, changed, directories)
-        owners = self._assignment.owners()
-        self.owners = self._assignment.opened(owners)
+        python = _interpreter_of(root, base)
+        site = python.site if python else ""
+        assignment = _Assignment(root, site, base, index, changed, directories)
+        owners = assignment.owners()
+        self.owners = assignment.opened(owners)
         """Whose segments are written anew."""
         opened = {owner: self._base[owner] for owner in self.owners if owner in self._base}
         loaded = {owner: store.segments.read(part.segment) for owner, part in opened.items()}
         known = {path: entry for entries in loaded.values() for path, entry in entries.items()}
-        self.before = {path: known[path] for path in (*changed, *directories) if path in known}
-        """The entries the changed paths had."""
-        self.rows = dict(rows(index.blocks[part.segment] for part in opened.values()))
-        """The index's rows of the segments that were opened."""
-        self.held = {entry.digest for o, entries in loaded.items() if opened[o].guarded for entry in entries.values()}
-        """Digests of the contents in them that have pristine copies."""
-        self.portions = [
-            Portion(
-                {path: entry for path, entry in loaded.get(owner, {}).items() if path not in owners},
-                {},
-                self.before,
-                guarded=owner[1] == FILES,
-            )
-            for owner in self.owners
-        ]
+        self.facts = Facts(
+            found=changed,
+            before={path: known[path] for path in (*changed, *directories) if path in known},
+            rows=dict(rows(index.blocks[part.segment] for part in opened.values())),
+            held={e.digest for owner, entries in loaded.items() if opened[owner].guarded for e in entries.values()},
+        )
+        self.portions: list[Portion] = []
         """What becomes the segment of each of ``owners``."""
-        for owner, portion in zip(self.owners, self.portions, strict=True):
-            for path in self._assignment.by_owner.get(owner, ()):
+        for owner in self.owners:
+            entries = {path: entry for path, entry in loaded.get(owner, {}).items() if path not in owners}
+            portion = Portion(entries, [], guarded=owner[1] == FILES)
+            for path in assignment.by_owner.get(owner, ()):
                 directory, found = directories.get(path), changed.get(path)
                 if directory is not None:
                     portion.known[path] = directory
                 elif found is not None:
-                    portion.found[path] = found
+                    portion.paths.append(path)
                 elif path not in changed and path not in directories:
                     portion.known[path] = known[path]
+            self.portions.append(portion)
+        self._about = {
+            "interpreter": python._asdict() if python else None,
+            "distributions": [dists.to_json(d) for d in assignment.distributions],
+            "shared": assignment.shared(),
+        }
 
     def manifest(self, kept: Sequence[Kept]) -> Manifest:
         """The manifest, given what became of each portion."""
@@ -125,12 +125,7 @@ class Composition:
             parts.pop(owner, None)
             if each.segment:
                 parts[owner] = Part(*owner, each.segment, guarded=owner[1] == FILES)
-        about = {
-            "interpreter": self._python._asdict() if self._python else None,
-            "distributions": [dists.to_json(d) for d in self._assignment.distributions],
-            "shared": self._assignment.shared(),
-        }
-        return Manifest(tuple(parts[owner] for owner in sorted(parts)), about)
+        return Manifest(tuple(parts[owner] for owner in sorted(parts)), self._about)
 
 
 def _interpreter_of(root: str, base: Manifest) -> Interpreter | None:
@@ -176,7 +171,7 @@ class _Assignment:
         self.owner_of_segment: dict[str, Owner] = {part.segment: (part.owner, part.kind) for part in base.parts}
         self.claims = self._claims(d for d in self.distributions if d.name in self.touched)
         self.old_shared = {p.encode("utf-8", "surrogateescape"): set(names) for p, names in shared(base).items()}
-        self._all_claims: dict[bytes, list[str]] | None = None
+        self._all_claims: dict[bytes, tuple[str, ...]] | None = None
         self.by_owner: dict[Owner, list[bytes]] = {}
         self._segment_of = index.segment_of()
 
@@ -216,11 +211,12 @@ class _Assignment:
                     touched.add(top)
         return touched
 
-    def _claims(self, chosen: Iterable[Distribution]) -> dict[bytes, list[str]]:
-        claims: dict[bytes, list[str]] = {}
+    def _claims(self, chosen: Iterable[Distribution]) -> dict[bytes, tuple[str, ...]]:
+        claims: dict[bytes, tuple[str, ...]] = {}
         for distribution in chosen:
+            alone = (distribution.name,)
             for path in dists.claims(self.root, distribution.location):
-                claims.setdefault(path, []).append(distribution.name)
+                claims[path] = claims[path] + alone if path in claims else alone
         return claims
 
     def _rows_of(self, names: set[str]) -> set[bytes]:
@@ -268,7 +264,7 @@ class _Assignment:
             names.add(old)
         return sorted(names)
 
-    def _claims_of_all(self) -> dict[bytes, list[str]]:
+    def _claims_of_all(self) -> dict[bytes, tuple[str, ...]]:
         if self._all_claims is None:
             self._all_claims = self._claims(self.distributions)
         return self._all_claims

@@ -7,7 +7,7 @@ import os
 import pytest
 from specimens import DAY, File, Link, plain_sort, plant, worlds
 
-from store import fork, intake, objects, tree
+from store import digest, fork, intake, objects
 from store.errors import Changed
 from store.index import Index
 from store.row import rows
@@ -22,15 +22,16 @@ def world():
         yield made
 
 
-def portions_of(world, root, spec, known=None):
-    """A tree of the specimen, and each of its packages as a portion."""
+def portions_of(root, spec, held=frozenset()):
+    """A tree of the specimen, each of its packages as a portion, and the facts."""
     plant(root, spec)
     found = survey(root, Index("", {}, {b"": (0, 0)}, {}), [], [b""], plain_sort).changed
-    portions = []
-    for package in sorted({path.split(b"/")[0] for path in spec}):
-        mine = {path: stat for path, stat in found.items() if path.split(b"/")[0] == package}
-        portions.append(intake.Portion(dict(known or {}), mine, {}, guarded=package != b"pkg3"))
-    return portions
+    packages = sorted({path.split(b"/")[0] for path in spec})
+    portions = [
+        intake.Portion({}, [path for path in found if path.split(b"/")[0] == each], guarded=each != b"pkg3")
+        for each in packages
+    ]
+    return portions, intake.Facts(found, {}, {}, held)
 
 
 def always_share(monkeypatch):
@@ -41,11 +42,11 @@ def always_share(monkeypatch):
 
 def test_two_processes_take_in_what_one_does(world, monkeypatch):
     """The same segments in the same order, blocks, counts, objects and archives; only the work is shared."""
-    portions = portions_of(world, world.root + b"/one", {**FILES, b"pkg0/link": Link()})
-    alone = intake.take_in(world.store, world.root + b"/one", portions, {}, set())
+    asked = portions_of(world.root + b"/one", {**FILES, b"pkg0/link": Link()})
+    alone = intake.take_in(world.store, world.root + b"/one", *asked)
     always_share(monkeypatch)
     with worlds() as other:
-        both = intake.take_in(other.store, world.root + b"/one", portions, {}, set())
+        both = intake.take_in(other.store, world.root + b"/one", *asked)
         assert both.kept == alone.kept
         assert {n: dict(rows([b])) for n, b in both.blocks.items()} == {
             n: dict(rows([b])) for n, b in alone.blocks.items()
@@ -62,13 +63,14 @@ def test_two_processes_take_in_what_one_does(world, monkeypatch):
 def test_an_error_in_either_half_ends_both(world, monkeypatch):
     """A file that is being written is told as such, whichever process came upon it."""
     always_share(monkeypatch)
-    portions = portions_of(world, world.root + b"/one", FILES)
-    for numbers in intake._halves(portions):
-        busy = world.root + b"/one/" + min(portions[numbers[0]].found)
+    asked = portions_of(world.root + b"/one", FILES)
+    portions, facts = asked
+    for numbers in intake.halves([facts.weight(portion) for portion in portions]):
+        busy = world.root + b"/one/" + min(portions[numbers[0]].paths)
         with monkeypatch.context() as patch:
             patch.setattr(objects, "read", lambda path, busy=busy, real=objects.read: refuse(path, busy) or real(path))
             with pytest.raises(Changed):
-                intake.take_in(world.store, world.root + b"/one", portions, {}, set())
+                intake.take_in(world.store, world.root + b"/one", *asked)
 
 
 def refuse(path, busy):
@@ -77,21 +79,21 @@ def refuse(path, busy):
 
 
 def test_shares_are_of_like_weight(world):
-    """One heavy package does not leave the other process idle, and a light one joins the lighter share."""
+    """One heavy package does not leave the other process idle: it weighs what it takes to read and to pack."""
     spec = {b"big/m.py": File(b"x" * 900_000), **{b"small%d/m.py" % n: File() for n in range(30)}}
-    portions = portions_of(world, world.root + b"/one", spec)
-    mine, theirs = intake._halves(portions)
+    portions, facts = portions_of(world.root + b"/one", spec)
+    weights = [facts.weight(portion) for portion in portions]
+    mine, theirs = intake.halves(weights)
     assert sorted(mine + theirs) == list(range(len(portions)))
-    weights = [sum(portions[number].weight for number in share) for share in (mine, theirs)]
-    assert max(weights) < 1.1 * min(weights)
+    assert sum(weights[number] for number in mine) < 1.1 * sum(weights[number] for number in theirs)
+    assert sum(weights[number] for number in theirs) < 1.1 * sum(weights[number] for number in mine)
 
 
 def test_what_has_a_copy_already_is_not_archived_again(world):
     """A file that was only touched gives a new object and segment, but no second archive."""
     root = world.root + b"/one"
-    portions = portions_of(world, root, {b"pkg/m.py": File(b"x\n")})
-    entry = tree.Entry(tree.FILE, digest=objects.observe(root + b"/pkg/m.py").digest)
-    taken = intake.take_in(world.store, root, portions, {}, {entry.digest})
+    asked = portions_of(root, {b"pkg/m.py": File(b"x\n")}, {digest.of_bytes(b"x\n")})
+    taken = intake.take_in(world.store, root, *asked)
     assert [kept.added for kept in taken.kept] == [1]
     assert list(world.store.pristine.archives()) == []
     assert not any(name.endswith(b".zst") for name in taken.new)
@@ -100,8 +102,8 @@ def test_what_has_a_copy_already_is_not_archived_again(world):
 def test_a_portion_that_is_empty_in_the_end_has_no_segment(world):
     """The last file of a distribution vanished while it was looked at."""
     root = world.root + b"/one"
-    portions = portions_of(world, root, {b"pkg/m.py": File(b"x\n")})
+    asked = portions_of(root, {b"pkg/m.py": File(b"x\n")})
     os.unlink(root + b"/pkg/m.py")
-    taken = intake.take_in(world.store, root, portions, {}, set())
+    taken = intake.take_in(world.store, root, *asked)
     assert taken.kept == [intake.Kept("", 0, 0, (b"pkg/m.py",))]
     assert taken.blocks == {}

@@ -75,10 +75,11 @@ def take(world, checkout, kept, drift):
     before = {path: kept.tree[path] for path in (*drift.changed, *directories) if path in kept.tree}
     known = {path: entry for path, entry in kept.tree.items() if path not in before}
     known.update((path, entry) for path, entry in directories.items() if entry is not None)
-    found = {p: stat for p, stat in drift.changed.items() if stat is not None and directories.get(p) is None}
+    paths = [path for path, stat in drift.changed.items() if stat is not None and directories.get(path) is None]
     held = {entry.digest for entry in kept.tree.values()}
-    portion = intake.Portion(known, found, before, kept.manifest.parts[0].guarded if kept.manifest.parts else True)
-    taken = intake.take_in(world.store, checkout.path, [portion], dict(rows(checkout.expected.blocks.values())), held)
+    portion = intake.Portion(known, paths, kept.manifest.parts[0].guarded if kept.manifest.parts else True)
+    facts = intake.Facts(drift.changed, before, dict(rows(checkout.expected.blocks.values())), held)
+    taken = intake.take_in(world.store, checkout.path, [portion], facts)
     capture.heal(world.store, before.values())
     (each,) = taken.kept
     after = world.store.segments.read(each.segment) if each.segment else {}

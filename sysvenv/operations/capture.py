@@ -50,8 +50,8 @@ def _capture(session: Session, root: bytes, index: Index, drift: Drift) -> Captu
     if not drift.changed and not directories:
         return Captured(index.manifest, base, after, FileCounts())
     made = Composition(store, os.fsdecode(root), base, index, drift.changed, directories)
-    taken = intake.take_in(store, root, made.portions, made.rows, made.held)
-    capture.heal(store, made.before.values())
+    taken = intake.take_in(store, root, made.portions, made.facts)
+    capture.heal(store, made.facts.before.values())
     manifest, name = made.manifest(taken.kept), index.manifest
     if manifest.parts == base.parts:
         manifest = base  # all of it was only looked at
@@ -74,7 +74,7 @@ def _count(
     gone |= {path for each in ours for path in each.gone}
     came = {path for path, entry in directories.items() if entry is not None and session.is_environment(path)}
     return FileCounts(
-        added=sum(each.added for each in ours) + len(came - made.before.keys()),
-        removed=sum(1 for path in gone & made.before.keys() if session.is_environment(path)),
-        modified=sum(each.modified for each in ours) + len(came & made.before.keys()),
+        added=sum(each.added for each in ours) + len(came - made.facts.before.keys()),
+        removed=sum(1 for path in gone & made.facts.before.keys() if session.is_environment(path)),
+        modified=sum(each.modified for each in ours) + len(came & made.facts.before.keys()),
     )
