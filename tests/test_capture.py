@@ -9,6 +9,7 @@ from tiny import ONE, TWO, Tiny
 
 from store import trees
 from store.index import ANY, block
+from store.row import rows as rows_in
 from sysvenv.operations import keep, recover
 
 
@@ -25,7 +26,7 @@ def doubt(session):
     index = session.index
     blocks = {}
     for name, each in index.blocks.items():
-        rows = dict(each.rows())
+        rows = dict(rows_in([each]))
         entries = session.store.segments.read(name)
         blocks[name] = block(name, entries, {path: row.ino for path, row in rows.items()}, frozenset(rows))
     directories = {path: (mode, ANY) for path, (mode, _) in index.directories.items()}
@@ -35,7 +36,7 @@ def doubt(session):
 def doubted(session):
     """What the index on disk doubts."""
     index = trees.load_index(session.store, session.name)
-    rows = [path for path, row in index.rows() if row.size == ANY]
+    rows = [path for path, row in rows_in(index.blocks.values()) if row.size == ANY]
     return rows + [path for path, (_, mtime) in index.directories.items() if mtime == ANY]
 
 
