@@ -26,10 +26,6 @@ class Row(NamedTuple):
             and (not self.ino or found.st_ino == self.ino)
         )
 
-    def is_young(self, found: os.stat_result) -> bool:
-        """Whether ``found`` is what is expected of a file that was too young to be believed when it was read."""
-        return self.size == ANY and self._replace(size=found.st_size).agrees(found)
-
     def looks_like(self, found: os.stat_result) -> bool:
         """Whether ``found`` may be the same content in another inode, or in one too young to be sure of."""
         return found.st_mtime_ns == self.mtime and found.st_mode == self.mode and self.size in (found.st_size, ANY)

@@ -101,8 +101,7 @@ def make_tool(place: Path) -> str:
         shutil.copytree(REPOSITORY / package, code / package, ignore=shutil.ignore_patterns("__pycache__"))
     (code / "sysvenv/operations/record.py").write_text(_RECORD)
     (code / "sysvenv/operations/session.py").write_text(_SESSION)
-    shutil.rmtree(code / "sysvenv/render")
-    (code / "sysvenv/render.py").write_text(_RENDER)
+    (code / "sysvenv/render/after_pip.py").write_text(_RENDER)
     subprocess.run([sys.executable, "-I", "-m", "venv", "--without-pip", place / "env"], check=True)
     (site,) = (place / "env").glob("lib/python*/site-packages")
     # The libraries are this environment's own; should sysvenv itself be among them, `code` comes first.

@@ -30,7 +30,7 @@ def doubt(session):
         entries = session.store.segments.read(name)
         blocks[name] = block(name, entries, {path: row.ino for path, row in rows.items()}, frozenset(rows))
     directories = {path: (mode, ANY) for path, (mode, _) in index.directories.items()}
-    session.set_index(index._replace(blocks=blocks, directories=directories))
+    session.set_index(index.replace(blocks=blocks, directories=directories))
 
 
 def doubted(session):

@@ -212,17 +212,7 @@ class Session:
         """How the live tree differs from the recorded state, every file looked at."""
         index = self.index
         touched, moved = self.auditor.look(self.store, Checkout(self.live, self.name, index))
-        return self._settled(self.survey(self.live, index, touched, moved, unfinished=False))
-
-    def _settled(self, drift: Drift) -> Drift:
-        """Without the files that were only too young to be believed, now that their content was read."""
-        rows = rows_of(self.index, drift.changed)
-        young = {path for path, row in rows.items() if (found := drift.changed[path]) and row.is_young(found)}
-        if not young:
-            return drift
-        doubtful = drift._replace(changed={path: drift.changed[path] for path in young}, stated={})
-        same = young - capture.observe(self.store, self.live, self.index, doubtful, {}).changes.keys()
-        return drift._replace(changed={path: found for path, found in drift.changed.items() if path not in same})
+        return self.survey(self.live, index, touched, moved, unfinished=False)
 
     def rescan(self, *, unfinished: bool) -> Drift:
         """How the live tree differs, guided by the times of directories: for right after a pip run.
