@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import marshal
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn, TypeVar
 
 from store.errors import StoreError
@@ -23,6 +23,27 @@ _DONE, _FAILED = b"+", b"-"
 def worth_it() -> bool:
     """Whether this process may use a second core."""
     return processors() > 1
+
+
+class Turns:
+    """The numbers from 0 to ``count``, at most MOST, for both processes to take turns at: each gets the next one that
+    the other did not have, so neither waits for long. One pipe, filled before the fork, does it.
+    """
+
+    MOST = 1024  # of four bytes each: what every pipe holds and takes in one write (PIPE_BUF)
+
+    def __init__(self, count: int) -> None:
+        self._reader, writer = os.pipe()
+        os.write(writer, b"".join(number.to_bytes(4, "little") for number in range(min(count, self.MOST))))
+        os.close(writer)
+
+    def __iter__(self) -> Iterator[int]:
+        while token := os.read(self._reader, 4):
+            yield int.from_bytes(token, "little")
+
+    def close(self) -> None:
+        """Let go of the pipe."""
+        os.close(self._reader)
 
 
 def both(mine: Callable[[], Mine], theirs: Callable[[], Theirs]) -> tuple[Mine, Theirs]:

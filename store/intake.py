@@ -7,7 +7,7 @@ taken in by two processes, each with segments of its own.
 import os
 import stat
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from store import disk, fork, objects
@@ -81,34 +81,36 @@ def take_in(store: Store, root: bytes, portions: Sequence[Portion], facts: Facts
     """Keep what stands below ``root``."""
     if sum(len(portion.paths) for portion in portions) < WORTH_A_FORK or not fork.worth_it():
         return _Intake(store, root, facts).take(portions)
-    mine, theirs = halves([facts.weight(portion) for portion in portions])
+    weights = [facts.weight(portion) for portion in portions]
+    heaviest_first = sorted(range(len(portions)), key=lambda number: -weights[number])
+    turns = fork.Turns(len(portions))
+    numbers: list[int] = []
 
-    def other() -> tuple[bytes, list[tuple[str, int, int, tuple[bytes, ...]]], set[bytes], list[bytes]]:
-        taken = _Intake(store, root, facts).take([portions[number] for number in theirs])
+    def my_turns() -> Iterator[Portion]:
+        for turn in turns:
+            for number in heaviest_first[turn :: turns.MOST]:
+                numbers.append(number)
+                yield portions[number]
+
+    def share() -> tuple[list[int], bytes, list[tuple[str, int, int, tuple[bytes, ...]]], set[bytes], list[bytes]]:
+        taken = _Intake(store, root, facts).take(my_turns())
         kept = [(each.segment, each.added, each.modified, each.gone) for each in taken.kept]
-        return encode(Index("", taken.blocks, {}, {})), kept, taken.young, taken.new
+        return numbers, encode(Index("", taken.blocks, {}, {})), kept, taken.young, taken.new
 
-    ours, (index, kept, young, new) = fork.both(
-        lambda: _Intake(store, root, facts).take([portions[number] for number in mine]), other
-    )
-    by_number = dict(zip((*mine, *theirs), (*ours.kept, *(Kept(*each) for each in kept)), strict=True))
-    return Taken(
-        [by_number[number] for number in range(len(portions))],
-        {**ours.blocks, **decode(index).blocks},
-        ours.young | young,
-        ours.new + new,
-    )
-
-
-def halves(weights: Sequence[int]) -> tuple[list[int], list[int]]:
-    """The numbers of what has these weights, in two like shares: the heaviest first, each to the lighter share."""
-    shares: tuple[list[int], list[int]] = ([], [])
-    held = [0, 0]
-    for number in sorted(range(len(weights)), key=lambda each: -weights[each]):
-        share = held.index(min(held))
-        shares[share].append(number)
-        held[share] += weights[number]
-    return shares
+    try:
+        shares = fork.both(share, share)
+    finally:
+        turns.close()
+    kept: dict[int, Kept] = {}
+    blocks: dict[str, Block] = {}
+    young: set[bytes] = set()
+    new: list[bytes] = []
+    for their_numbers, index, their_kept, their_young, their_new in shares:
+        kept.update((number, Kept(*each)) for number, each in zip(their_numbers, their_kept, strict=True))
+        blocks.update(decode(index).blocks)
+        young |= their_young
+        new += their_new
+    return Taken([kept[number] for number in range(len(portions))], blocks, young, new)
 
 
 class _Intake:

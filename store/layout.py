@@ -268,6 +268,7 @@ class Work:
         """Give the directories the modes stated for them, innermost first."""
         for path in sorted(self.stated, reverse=True):
             os.chmod(os.path.join(self.root, path), self.stated[path])
+            self.dirty.add(path)
 
     def plain_modes(self, paths: Iterable[bytes]) -> None:
         """Give directories that no entry states any more their plain mode back."""

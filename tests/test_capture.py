@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 from tiny import ONE, TWO, Tiny
 
 from store import trees
+<<<<<<< HEAD
 from store.index import ANY, block
 from store.row import rows as rows_in
+=======
+from store.index import ANY, RACY, block
+>>>>>>> capture
 from sysvenv.operations import keep, recover
 
 
@@ -58,6 +63,7 @@ def test_nothing_a_pip_wrote_stays_doubted(tiny):
     """However shortly after the last write a capture begins: the files are looked at once more at its end, or by the
     next command."""
     tiny.pip("2", TWO)
+    time.sleep(2 * RACY / 1e9)
     with recover.enter(tiny.context, "test") as session:
         keep.settle(session, session.audit())
         assert doubted(session) == []

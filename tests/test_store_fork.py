@@ -56,3 +56,12 @@ def test_without_another_process_one_does_it_all(monkeypatch):
     """No more processes allowed, or no memory for one: it takes longer, that is all."""
     monkeypatch.setattr(os, "fork", lambda: fail(OSError(errno.EAGAIN, "no")))
     assert fork.both(os.getpid, os.getpid) == (os.getpid(), os.getpid())
+
+
+@pytest.mark.parametrize("count", [0, 1, 100, fork.Turns.MOST, 5000])
+def test_each_turn_is_taken_once(count):
+    """Nothing is done twice, nothing is left out, whoever is faster; and a pipe holds them all."""
+    turns = fork.Turns(count)
+    mine, theirs = fork.both(lambda: list(turns), lambda: list(turns))
+    turns.close()
+    assert sorted(mine + theirs) == list(range(min(count, fork.Turns.MOST)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 from specimens import DAY, File, Link, plain_sort, plant, worlds
@@ -64,29 +65,28 @@ def test_an_error_in_either_half_ends_both(world, monkeypatch):
     """A file that is being written is told as such, whichever process came upon it."""
     always_share(monkeypatch)
     asked = portions_of(world.root + b"/one", FILES)
-    portions, facts = asked
-    for numbers in intake.halves([facts.weight(portion) for portion in portions]):
-        busy = world.root + b"/one/" + min(portions[numbers[0]].paths)
+    parent = os.getpid()
+    real = objects.read
+    for here in (True, False):
+
+        def read(path, here=here):
+            time.sleep(0.01)  # so that both get a turn
+            if (os.getpid() == parent) == here:
+                raise Changed("It is being written.")
+            return real(path)
+
         with monkeypatch.context() as patch:
-            patch.setattr(objects, "read", lambda path, busy=busy, real=objects.read: refuse(path, busy) or real(path))
+            patch.setattr(objects, "read", read)
             with pytest.raises(Changed):
                 intake.take_in(world.store, world.root + b"/one", *asked)
 
 
-def refuse(path, busy):
-    if path == busy:
-        raise Changed("It is being written.")
-
-
-def test_shares_are_of_like_weight(world):
-    """One heavy package does not leave the other process idle: it weighs what it takes to read and to pack."""
-    spec = {b"big/m.py": File(b"x" * 900_000), **{b"small%d/m.py" % n: File() for n in range(30)}}
+def test_a_portion_weighs_what_it_takes_to_read_and_to_pack(world):
+    """The heaviest is begun first, so that no process is left with it in the end."""
+    spec = {b"pkg3/m.pyc": File(b"x" * 900_000), b"large/m.py": File(b"x" * 900_000), b"small/m.py": File()}
     portions, facts = portions_of(world.root + b"/one", spec)
-    weights = [facts.weight(portion) for portion in portions]
-    mine, theirs = intake.halves(weights)
-    assert sorted(mine + theirs) == list(range(len(portions)))
-    assert sum(weights[number] for number in mine) < 1.1 * sum(weights[number] for number in theirs)
-    assert sum(weights[number] for number in theirs) < 1.1 * sum(weights[number] for number in mine)
+    large, unguarded, small = (facts.weight(portion) for portion in portions)
+    assert large > 5 * unguarded > 5 * small
 
 
 def test_what_has_a_copy_already_is_not_archived_again(world):
