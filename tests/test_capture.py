@@ -9,12 +9,8 @@ import pytest
 from tiny import ONE, TWO, Tiny
 
 from store import trees
-<<<<<<< HEAD
-from store.index import ANY, block
-from store.row import rows as rows_in
-=======
 from store.index import ANY, RACY, block
->>>>>>> capture
+from store.row import rows as rows_in
 from sysvenv.operations import keep, recover
 
 
