@@ -86,9 +86,9 @@ BARS = (
     Bar("memory/undo/ml", "peak memory of undo, ML venv", 45, unit="MB"),
     Bar("memory/undo/200k", "peak memory of undo, 200k files", 130, unit="MB"),
     Bar("memory/adopt/ml", "peak memory of init, ML venv", 120, unit="MB"),
-    Bar("memory/record/ml", "peak memory of recording (without pip), ML venv", 120, unit="MB"),
+    Bar("memory/record/ml", "peak memory of a recorded pip install, pip included, ML venv", 120, unit="MB"),
     Bar("memory/adopt/200k", "peak memory of init, 200k files", 400, unit="MB"),
-    Bar("memory/record/200k", "peak memory of recording (without pip), 200k files", 400, unit="MB"),
+    Bar("memory/record/200k", "peak memory of a recorded pip install, pip included, 200k files", 400, unit="MB"),
 )
 
 BY_RATIO: Mapping[str, Bar] = {bar.ratio: bar for bar in BARS}

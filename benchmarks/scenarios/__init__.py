@@ -17,7 +17,7 @@ SCENARIOS = {
     "cost": "disk and memory after adoption, 50 operations, 100 snapshots; beside full copies and cp -al farms",
 }
 QUICK = {"gate": "what `--quick` measures: 1 k, 9 k and 20 k synthetic files against the floor and against plain pip"}
-FILESYSTEM_BOUND = ("undo", "switch", "recording", "cost")
+FILESYSTEM_BOUND = ("gate", "switch", "cost")
 """What a second file system is measured with: where its links, renames and blocks matter."""
 
 

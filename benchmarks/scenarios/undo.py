@@ -26,6 +26,10 @@ def run(place: Workplace) -> None:
     slow_ways(place, home, plain, house)
     one(place, home, plain, uv, house)
     twenty(place, home, plain, uv, house)
+    figures = place.results.document["figures"]
+    for operation in ("twenty", "whole"):  # of one and the same venv: what was installed should not matter
+        ratio = figures[f"undo/{operation}"]["undo"]["seconds"] / figures["undo/one"]["undo"]["seconds"]
+        place.results.ratio(f"undo/{operation}-to-one", ratio)
     for tree in (home.home, plain.root, uv.root):
         remove(tree)
 
