@@ -16,21 +16,23 @@ _EVERY = 0.001
 def peak(command: Sequence[str], environ: Mapping[str, str]) -> int:
     """Bytes: the most that the command's processes had at one time, shared pages shared out (PSS, Linux).
 
-    At least the high-water mark (`ru_maxrss`) of its largest process. Raises CommandFailed.
+    At least the high-water mark (VmHWM) of its largest process; `ru_maxrss` would not do, as it counts the process
+    that spawned it too. Raises CommandFailed.
     """
     most = 0
     with tempfile.TemporaryFile() as output:
         pid = spawn(command, environ, output.fileno())
         while True:
-            ended, status, usage = os.wait4(pid, os.WNOHANG)
+            ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
                 break
-            most = max(most, sum(_proportional(each) for each in _family(pid)))
+            family = _family(pid)
+            most = max(most, sum(_proportional(each) for each in family), *(_high_water(each) for each in family))
             time.sleep(_EVERY)
         if code := os.waitstatus_to_exitcode(status):
             output.seek(0)
             raise CommandFailed(f"exit code {code}: {' '.join(command)}\n{output.read()[-2000:].decode()}")
-    return max(most, usage.ru_maxrss * 1024)
+    return most
 
 
 def _family(pid: int) -> list[int]:
@@ -47,11 +49,18 @@ def _family(pid: int) -> list[int]:
 
 def _proportional(pid: int) -> int:
     """Bytes of one process, each page divided by the number of processes that share it."""
+    return _told(f"/proc/{pid}/smaps_rollup", "Pss:")
+
+
+def _high_water(pid: int) -> int:
+    """Bytes: the most one process ever had."""
+    return _told(f"/proc/{pid}/status", "VmHWM:")
+
+
+def _told(path: str, name: str) -> int:
+    """A number of kilobytes in a file of /proc, as bytes; 0 when the process has ended."""
     try:
-        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as rollup:
-            for line in rollup:
-                if line.startswith("Pss:"):
-                    return int(line.split()[1]) * 1024
+        with open(path, encoding="utf-8", errors="replace") as lines:
+            return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(name)), 0)
     except OSError:
-        pass  # it has ended
-    return 0
+        return 0
