@@ -49,7 +49,7 @@ def ways_back(document: Document) -> Figure | None:
     axes.invert_yaxis()
     axes.margins(x=0.1)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=8, loc="lower right")
+    axes.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.45, 1.0), ncols=len(_ORDER), frameon=False)
     return figure
 
 

@@ -100,10 +100,10 @@ class Second:
             return  # it is dead: its answer will be missing
 
 
-def start(index: bytes, closing: Sequence[int] = ()) -> Second | None:
-    """A second process for audits by the file ``index``; None where it would not pay or cannot be had."""
+def start(indexes: Iterable[bytes], closing: Sequence[int] = ()) -> Second | None:
+    """A second process for audits by some of these index files; None where it would not pay or cannot be had."""
     try:
-        if os.stat(index).st_size < WORTH_IT or processors() < 2:
+        if max(os.stat(index).st_size for index in indexes) < WORTH_IT or processors() < 2:
             return None
         return Second(closing)
     except OSError:  # no index; no more processes, or no memory for one: it takes longer alone

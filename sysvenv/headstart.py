@@ -74,7 +74,9 @@ def begin(home: Home, lock: int | None = None) -> HeadStart:
         for each in held:
             fcntl.flock(each, fcntl.LOCK_EX | fcntl.LOCK_NB)
         checkout, index = _checkout(home)
-        second = processes.start(index, held)
+        # Of the trees that stand ready one will be looked at too, and it may be much larger than the live one.
+        indexes = os.path.dirname(index)
+        second = processes.start([index, *(os.path.join(indexes, name) for name in os.listdir(indexes))], held)
     except OSError:  # somebody is at work, or something is missing: the session finds out what, and says so
         second = None
     if second is None:
@@ -89,7 +91,7 @@ def begin_reading(home: Home) -> HeadStart:
     """Begin to look at the directories of the live tree of ``home``, without a lock."""
     try:
         checkout, index = _checkout(home)
-        second = processes.start(index)
+        second = processes.start([index])
     except OSError:
         second = None
     if second is None:

@@ -168,24 +168,25 @@ def test_it_starts_only_where_it_pays(pair, monkeypatch, tmp_path):
     opened = descriptors()
     monkeypatch.setattr(second, "WORTH_IT", os.path.getsize(path))
     monkeypatch.setattr(second, "processors", lambda: 1)
-    assert second.start(path) is None
+    assert second.start([path]) is None
     monkeypatch.setattr(second, "processors", lambda: 2)
     (tmp_path / "small").write_bytes(b"x")
-    assert second.start(os.fsencode(tmp_path / "small")) is None
-    assert second.start(os.fsencode(tmp_path / "none")) is None
-    helper = second.start(path)
-    assert helper is not None
-    helper.close()
+    assert second.start([os.fsencode(tmp_path / "small")]) is None
+    assert second.start([os.fsencode(tmp_path / "none")]) is None
+    for indexes in ([path], [os.fsencode(tmp_path / "small"), path]):
+        helper = second.start(indexes)
+        assert helper is not None
+        helper.close()
 
     def fork():
         raise BlockingIOError(11, "no more processes")
 
     monkeypatch.setattr(os, "fork", fork)
-    assert second.start(path) is None
+    assert second.start([path]) is None
     assert descriptors() == opened
 
 
-def testprocessors_are_those_this_process_may_use(monkeypatch):
+def test_processors_are_those_this_process_may_use(monkeypatch):
     """Pinned to one, or on a system without affinity."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3}, raising=False)
     assert second.processors() == 1

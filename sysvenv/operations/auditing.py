@@ -64,7 +64,7 @@ class Auditor:
         """Audits, and the files of the indexes they go by. The first may have been begun."""
         helper, self._begun = self._begun, None
         if helper is None and files and audits[0].index.digest:
-            helper = second.start(files[0])
+            helper = second.start(files)
             if helper is not None:
                 helper.begin(audits[0].root, files[0])
         if helper is None:

@@ -50,6 +50,7 @@ class Recording:
     def look_ahead(self) -> None:
         """When pip has done its work, but not ended: capture what it did, in the time its interpreter takes to go."""
         self._ahead = keep.capture_live(self.session, self.session.rescan(unfinished=False))
+        self.session.save_ahead(self._ahead.found)
 
     def finish(self, outcome: Outcome, report: dict[str, Any] | None) -> Recorded:
         """Record what pip did; without a change there is no operation."""

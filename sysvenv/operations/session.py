@@ -69,6 +69,7 @@ class Session:
         self.index_is_kept = False
         """Whether the index of the live tree on disk is the one in use."""
         self._index: Index | None = None
+        self._saved: Index | None = None
         self._manifests: dict[str, Manifest] = {}
 
     def __enter__(self) -> "Session":
@@ -191,9 +192,16 @@ class Session:
 
     def set_index(self, value: Index) -> None:
         """Keep a new index of the live tree."""
+        self.save_ahead(value)
         self._index = value
         self.index_is_kept = True
-        trees.save_index(self.store, self.name, value)
+
+    def save_ahead(self, value: Index) -> None:
+        """Write an index of the live tree that will be set if all ends well, and until then is nobody's: the state
+        history stands at is another."""
+        if value is not self._saved:
+            trees.save_index(self.store, self.name, value)
+            self._saved = value
 
     def store_lock(self) -> Lock:
         """The store's own lock, for a ``with`` block: held while objects are added or healed, never while pip runs.
