@@ -9,6 +9,7 @@ from typing import NamedTuple
 from store import objects
 from store.errors import Damaged
 from store.index import ANY, RACY, Index, block
+from store.row import Seen
 from store.row import rows as rows_in
 from store.scan import Drift, Sort, survey
 from store.store import Store
@@ -63,7 +64,7 @@ def directories(drift: Drift, stated: Tree) -> dict[bytes, Entry | None]:
     return {path: entry for path, entry in found.items() if entry != stated.get(path)}
 
 
-def _look(path: bytes, found: os.stat_result) -> Entry | None:
+def _look(path: bytes, found: Seen) -> Entry | None:
     try:
         if stat.S_ISLNK(found.st_mode):
             return Entry(LINK, mtime=found.st_mtime_ns, target=os.readlink(path))

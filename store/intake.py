@@ -13,7 +13,7 @@ from typing import NamedTuple
 from store import disk, fork, objects
 from store.index import ANY, RACY, Block, Index, block, decode, encode
 from store.pristine import Archive
-from store.row import Row
+from store.row import Row, Seen
 from store.store import Store
 from store.tree import DIRECTORY, LINK, Entry
 
@@ -37,7 +37,7 @@ class Portion(NamedTuple):
 class Facts(NamedTuple):
     """What is known of the paths of all portions."""
 
-    found: Mapping[bytes, os.stat_result | None]
+    found: Mapping[bytes, Seen | None]
     """What lstat said of those to read."""
     before: Mapping[bytes, Entry]
     """What the state before has at those to read, where it has anything."""

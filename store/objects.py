@@ -7,13 +7,14 @@ from typing import NamedTuple
 
 from store import digest, disk
 from store.errors import Changed, Damaged, StoreError
+from store.row import Seen
 from store.tree import FILE, Entry
 
 NOT_RESTORED = stat.S_ISUID | stat.S_ISGID
 """Bits a rebuilt file never gets: what a stranger could have set must not come back with our authority."""
 
 
-def agrees(entry: Entry, found: os.stat_result) -> bool:
+def agrees(entry: Entry, found: os.stat_result | Seen) -> bool:
     """Whether an lstat result is what ``entry`` says of a file; every other answer means it was touched."""
     return (
         stat.S_ISREG(found.st_mode)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from store.index import ANY, RACY, Block, Index
-from store.row import Row
+from store.row import Row, Seen
 from store.tree import PLAIN_DIRECTORY
 
 TRACKED = "tracked"
@@ -28,7 +28,7 @@ Sort = Callable[[bytes, int], str]
 class Drift(NamedTuple):
     """How a checkout differs from its index."""
 
-    changed: dict[bytes, os.stat_result | None]
+    changed: dict[bytes, Seen | None]
     """Tracked files and links that are new or answer lstat otherwise than expected; None: gone."""
     stated: dict[bytes, int | None]
     """Directories looked at -> the mode to state in an entry, None where no entry is needed (any more)."""
@@ -66,7 +66,7 @@ class _Survey:
         self.root = root
         self.index = index
         self.sort = sort
-        self.changed: dict[bytes, os.stat_result | None] = {}
+        self.changed: dict[bytes, Seen | None] = {}
         self.stated: dict[bytes, int | None] = {}
         self.directories = dict(index.directories)
         self.data = dict(index.data)
@@ -182,7 +182,7 @@ class _Survey:
             if row is not None:
                 self.changed[path] = None
         elif kind == TRACKED:
-            self.changed[path] = found
+            self.changed[path] = Seen.by(found)
             self.data.pop(path, None)
         return kind
 

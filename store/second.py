@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO, NoReturn
 
     from store.audit import Looked
-    from store.index import Block
+    from store.index import Block, Index
 
 ROUNDS = 256 // PORTIONS
 """How many audits it can share, a portion being a byte: of the live tree, and of the one that is to replace it."""
@@ -31,8 +31,12 @@ _SIGKILL = 9  # the signal module would cost more than all that is imported here
 class Second:
     """A forked process that shares audits with this one."""
 
-    def __init__(self, closing: Sequence[int] = ()) -> None:
-        """Fork it; ``closing`` are open files it has no business with (locks). Raises OSError."""
+    def __init__(self, path: bytes, index: Index | None, closing: Sequence[int] = ()) -> None:
+        """Fork it. Both processes share the memory of ``index``, which was read from ``path``; ``closing`` are open
+        files it has no business with (locks). Raises OSError."""
+        self.path = path
+        self.index = index
+        """What was read from ``path``; None where that cannot be believed."""
         pipes: list[int] = []
         try:
             for _ in range(3):
@@ -44,7 +48,7 @@ class Second:
             raise
         portions, more, ordered, orders, answers, answer = pipes
         if not pid:
-            _be_second(portions, ordered, answer, [more, orders, answers, *closing])
+            _be_second(_Found(path, index), (portions, ordered, answer), [more, orders, answers, *closing])
         _close([ordered, answer])
         self.pid = pid
         self._pipes = {"portions": portions, "more": more, "orders": orders, "answers": answers}
@@ -100,12 +104,17 @@ class Second:
             return  # it is dead: its answer will be missing
 
 
-def start(indexes: Iterable[bytes], closing: Sequence[int] = ()) -> Second | None:
-    """A second process for audits by some of these index files; None where it would not pay or cannot be had."""
+def start(
+    path: bytes, index: Index | None = None, others: Iterable[bytes] = (), closing: Sequence[int] = ()
+) -> Second | None:
+    """A second process for an audit by the index file ``path``, and perhaps by one of the ``others``.
+
+    ``index`` is what is in that file, if it was read already. None where it would not pay or cannot be had.
+    """
     try:
-        if max(os.stat(index).st_size for index in indexes) < WORTH_IT or processors() < 2:
+        if max(os.stat(each).st_size for each in (path, *others)) < WORTH_IT or processors() < 2:
             return None
-        return Second(closing)
+        return Second(path, index or indexes.load(path), closing)
     except OSError:  # no index; no more processes, or no memory for one: it takes longer alone
         return None
 
@@ -116,12 +125,13 @@ def processors() -> int:
     return len(asked(0)) if asked else os.cpu_count() or 1
 
 
-def _be_second(portions: int, ordered: int, answer: int, closing: Iterable[int]) -> NoReturn:
+def _be_second(found: _Found, pipes: tuple[int, int, int], closing: Iterable[int]) -> NoReturn:
     """In the forked process: do as ordered, and end without running anything of the first one's."""
     status = 1
     try:
         _close(closing)
-        orders, found = os.fdopen(ordered, "rb"), _Found()
+        portions, ordered, answer = pipes
+        orders = os.fdopen(ordered, "rb")
         while found.hear(orders):
             for portion in _take(portions):
                 while portion // PORTIONS >= len(found.audits):
@@ -138,7 +148,8 @@ def _be_second(portions: int, ordered: int, answer: int, closing: Iterable[int])
 class _Found:
     """What the second process works on: one audit a round, None where its index cannot be read, and the results."""
 
-    def __init__(self) -> None:
+    def __init__(self, path: bytes, index: Index | None) -> None:
+        self._known = {path: index}
         self.audits: list[Audit | None] = []
         self.looked: list[Looked] = []
 
@@ -149,7 +160,7 @@ class _Found:
             return False
         rows, *lengths = numbers
         root, path = map(orders.read, lengths)
-        index = indexes.load(path)
+        index = self._known[path] if path in self._known else indexes.load(path)
         blocks: list[Block] | None = None if rows else []
         if index is not None and self.audits and self.audits[0] is not None:
             blocks = unproven(index, self.audits[0].index)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from store import audit, capture, disk, objects, trees
 from store.index import ANY, Index, settle
 from store.layout import Work
+from store.row import Seen
 from store.scan import Drift, Sort, survey
 from store.store import Store
 from store.tree import DIRECTORY, Entry, parents
@@ -68,7 +69,7 @@ def _rescue(store: Store, checkout: Checkout, drift: Drift, entries: Mapping[byt
     return trees.rescue(store, checkout.path, sorted(late), checkout.name)
 
 
-def _stands(store: Store, entry: Entry, found: os.stat_result | None) -> bool:
+def _stands(store: Store, entry: Entry, found: Seen | None) -> bool:
     """Whether the object itself is there, as its name says: the row was only too young to be believed."""
     return (
         found is not None

@@ -76,7 +76,8 @@ def begin(home: Home, lock: int | None = None) -> HeadStart:
         checkout, index = _checkout(home)
         # Of the trees that stand ready one will be looked at too, and it may be much larger than the live one.
         indexes = os.path.dirname(index)
-        second = processes.start([index, *(os.path.join(indexes, name) for name in os.listdir(indexes))], held)
+        others = [os.path.join(indexes, name) for name in os.listdir(indexes)]
+        second = processes.start(index, others=others, closing=held)
     except OSError:  # somebody is at work, or something is missing: the session finds out what, and says so
         second = None
     if second is None:
@@ -91,7 +92,7 @@ def begin_reading(home: Home) -> HeadStart:
     """Begin to look at the directories of the live tree of ``home``, without a lock."""
     try:
         checkout, index = _checkout(home)
-        second = processes.start([index])
+        second = processes.start(index)
     except OSError:
         second = None
     if second is None:

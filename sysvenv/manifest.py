@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from store.index import Index
 from store.intake import Facts, Kept, Portion
 from store.manifests import Manifest, Part
-from store.row import rows
+from store.row import Seen, rows
 from store.store import Store
 from store.tree import DIRECTORY, Entry
 from sysvenv import dists, venv
@@ -79,7 +79,7 @@ class Composition:
         root: str,
         base: Manifest,
         index: Index,
-        changed: Mapping[bytes, os.stat_result | None],
+        changed: Mapping[bytes, Seen | None],
         directories: Mapping[bytes, Entry | None],
     ) -> None:
         self._base = {(part.owner, part.kind): part for part in base.parts}
@@ -147,7 +147,7 @@ class _Assignment:
         site: str,
         base: Manifest,
         index: Index,
-        changed: Mapping[bytes, os.stat_result | None],
+        changed: Mapping[bytes, Seen | None],
         directories: Mapping[bytes, Entry | None],
     ) -> None:
         self.root = root

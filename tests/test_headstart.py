@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -86,10 +87,11 @@ def test_an_undo_goes_on_from_it(home: Environment, command: str) -> None:
 
 def test_what_it_finds_counts(home: Environment) -> None:
     """An edit seen only by the second process is undone like any other."""
-    ahead = headstart.begin(home.home)
     place = home.site / "demo/__init__.py"
     content = place.read_bytes()
     place.write_bytes(content + b"# edited\n")
+    ahead = headstart.begin(home.home)
+    time.sleep(0.1)  # it looks at everything
     undone = rewind.undo(home.context._replace(ahead=ahead))
     assert [step.kind for step in undone.steps] == ["external"]
     assert place.read_bytes() == content

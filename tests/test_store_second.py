@@ -57,6 +57,12 @@ def descriptors():
     return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
 
 
+def begun(pair, closing=()):
+    """A second process that knows the index of the live tree."""
+    (_, known, path), _ = pair
+    return Second(path, known, closing)
+
+
 def shared(pair, helper):
     """Both rounds, shared: what disagrees in the live tree, and in the one that is to replace it."""
     (root, known, path), (other, target, its_path) = pair
@@ -78,7 +84,7 @@ def test_portions_add_up(pair, damage):
 def test_two_processes_find_what_one_finds(pair, damage):
     """Shared or alone, the same disagrees; nothing is left open and no process behind."""
     opened = descriptors()
-    helper = Second()
+    helper = begun(pair)
     live, target = shared(pair, helper)
     assert (sorted(live[0]), live[1]) == (sorted(damage[0]), damage[1])
     assert target == ([], [])
@@ -89,7 +95,7 @@ def test_two_processes_find_what_one_finds(pair, damage):
 def test_the_second_alone_does_all_of_it(pair, damage):
     """What it looked at before anybody else came counts."""
     root, known, path = pair[0]
-    helper = Second()
+    helper = begun(pair)
     helper.begin(root, path)
     live = Audit(root, known)
     live.look = lambda portions=(): pytest.fail("looked at again")  # type: ignore[method-assign]
@@ -115,7 +121,7 @@ def waiting(helper):
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_one_that_is_killed_is_not_missed(pair, damage, number, capfd):
     """Its portions are looked at once more; it says nothing, whatever ends it."""
-    helper = Second()
+    helper = begun(pair)
     os.kill(helper.pid, number)
     live, target = shared(pair, helper)
     assert (sorted(live[0]), live[1]) == (sorted(damage[0]), damage[1])
@@ -131,7 +137,7 @@ def test_another_index_is_not_believed(pair, damage, tmp_path):
     for content in (index.encode(known.replace(data={b"x": 1})), b"torn"):
         with open(other, "wb") as stream:
             stream.write(content)
-        helper = Second()
+        helper = begun(pair)
         helper.begin(root, other)
         live = helper.finish([Audit(root, known)])[0]
         assert (sorted(live[0]), live[1]) == (sorted(damage[0]), damage[1])
@@ -141,7 +147,7 @@ def test_another_index_is_not_believed(pair, damage, tmp_path):
 def test_one_that_is_not_needed_goes(pair):
     """Dismissed, it ends by itself, in the middle of its work too."""
     opened = descriptors()
-    helper = Second()
+    helper = begun(pair)
     helper.begin(pair[0][0], pair[0][2])
     helper.close()
     helper.close()
@@ -153,7 +159,7 @@ def test_one_that_is_not_needed_goes(pair):
 def test_it_lets_go_of_locks(pair, tmp_path):
     """Who is killed holds no lock, whatever the second process is still doing."""
     reader, writer = os.pipe()
-    helper = Second([writer])
+    helper = begun(pair, [writer])
     os.close(writer)
     try:
         assert os.read(reader, 1) == b""
@@ -168,21 +174,22 @@ def test_it_starts_only_where_it_pays(pair, monkeypatch, tmp_path):
     opened = descriptors()
     monkeypatch.setattr(second, "WORTH_IT", os.path.getsize(path))
     monkeypatch.setattr(second, "processors", lambda: 1)
-    assert second.start([path]) is None
+    assert second.start(path) is None
     monkeypatch.setattr(second, "processors", lambda: 2)
     (tmp_path / "small").write_bytes(b"x")
-    assert second.start([os.fsencode(tmp_path / "small")]) is None
-    assert second.start([os.fsencode(tmp_path / "none")]) is None
-    for indexes in ([path], [os.fsencode(tmp_path / "small"), path]):
-        helper = second.start(indexes)
+    assert second.start(os.fsencode(tmp_path / "small")) is None
+    assert second.start(os.fsencode(tmp_path / "none")) is None
+    for first, others in ((path, []), (os.fsencode(tmp_path / "small"), [path])):
+        helper = second.start(first, others=others)
         assert helper is not None
+        assert (helper.index is not None) == (first == path)  # what is no index is None
         helper.close()
 
     def fork():
         raise BlockingIOError(11, "no more processes")
 
     monkeypatch.setattr(os, "fork", fork)
-    assert second.start([path]) is None
+    assert second.start(path) is None
     assert descriptors() == opened
 
 

@@ -1,5 +1,6 @@
 """Auditing: the live tree and, along with it, the checkout that will probably take its place."""
 
+import os
 from collections.abc import Collection
 
 from store import audit, second, trees
@@ -19,6 +20,11 @@ class Auditor:
         self._begun = begun
         self._spent: list[Second] = []
         self._looked: Looked | None = None
+
+    def known(self, path: bytes) -> Index | None:
+        """The index at ``path``, if a second process was begun with it and it is still there."""
+        begun = self._begun
+        return begun.index if begun is not None and begun.path == path and os.path.exists(path) else None
 
     def look(self, store: Store, live: Checkout) -> Looked:
         """Look at everything in the live tree, and at what that does not prove of the target."""
@@ -64,7 +70,7 @@ class Auditor:
         """Audits, and the files of the indexes they go by. The first may have been begun."""
         helper, self._begun = self._begun, None
         if helper is None and files and audits[0].index.digest:
-            helper = second.start(files)
+            helper = second.start(files[0], audits[0].index, files[1:])
             if helper is not None:
                 helper.begin(audits[0].root, files[0])
         if helper is None:

@@ -10,7 +10,7 @@ from store import store as stores
 from store.index import Index
 from store.lock import Holder, Lock
 from store.manifests import EMPTY, Manifest
-from store.row import rows_of
+from store.row import Seen, rows_of
 from store.scan import DATA, OURS, TRACKED, Drift, survey, unchanged
 from store.store import Store
 from store.trees import Checkout
@@ -159,7 +159,8 @@ class Session:
     def index(self) -> Index:
         """The index of the live tree, for the state history stands at; made anew when it was lost."""
         if self._index is None:
-            found = trees.load_index(self.store, self.name)
+            path = trees.index_path(self.store, self.name)
+            found = self.auditor.known(path) or trees.load_index(self.store, self.name)
             self.index_is_kept = found is not None and found.manifest == self.position.manifest
             if found is None or not self.index_is_kept:
                 found = layout.expected(self.store, self.position.manifest, self.recorded)
@@ -268,7 +269,7 @@ class Session:
     def drifted(self, drift: Drift) -> bool:
         """Whether the environment changed (not only bytecode, inodes or what git calls racily clean)."""
         rows = rows_of(self.index, drift.changed)
-        doubtful: dict[bytes, os.stat_result | None] = {}
+        doubtful: dict[bytes, Seen | None] = {}
         for path, found in drift.changed.items():
             row = rows.get(path)
             if not self.is_environment(path) or (row is None and found is None):
