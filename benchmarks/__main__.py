@@ -69,12 +69,13 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _measure(asked: argparse.Namespace, work: str, cache: str) -> int:
     names = list(QUICK) if asked.quick else asked.only or list(SCENARIOS)
-    here = _run(names, os.path.join(work, "here"), cache, asked.quick)
+    place = _run(names, os.path.join(work, "here"), cache, asked.quick)
+    here = place.results
     everything = not (asked.quick or asked.only)
     _tell(here, asked.json, keep=everything)
     if everything:
         for kind in filesystems.IMAGES:
-            _elsewhere(kind, work, cache, here)
+            _elsewhere(kind, work, place)
         plots = importlib.import_module("benchmarks.plots")  # matplotlib: half a second nobody else should wait
         plots.draw(results.FOLDER)
         print(f"\nWritten to {results.FOLDER}; benchmarks/run --readme takes the figures into README.md.")
@@ -90,20 +91,20 @@ def _judge(found: Results) -> int:
     return 1 if missed else 0
 
 
-def _run(names: Sequence[str], root: str, cache: str, quick: bool) -> Results:
+def _run(names: Sequence[str], root: str, cache: str, quick: bool, first: Workplace | None = None) -> Workplace:
     """Run scenarios in one directory."""
     os.makedirs(root)
-    found = Results(machine.facts(root), CAVEATS)
-    place = Workplace(root, cache, found, quick)
+    place = Workplace(root, cache, Results(machine.facts(root), CAVEATS), quick, first)
     for name in names:
         place.say(f"scenario {name}")
         load(name)(place)
     place.say("done")
-    return found
+    return place
 
 
-def _elsewhere(kind: str, work: str, cache: str, here: Results) -> None:
+def _elsewhere(kind: str, work: str, place: Workplace) -> None:
     """The scenarios that depend on the file system, on an image of that kind; or a sentence why not."""
+    here = place.results
     if here.document["machine"]["filesystem"] == kind:
         return
     if why := filesystems.obstacle(kind):
@@ -112,7 +113,8 @@ def _elsewhere(kind: str, work: str, cache: str, here: Results) -> None:
         results.write(here.document, results.path(str(here.document["machine"]["filesystem"])))
         return
     with filesystems.mounted(kind, work) as point:
-        _tell(_run(FILESYSTEM_BOUND, os.path.join(point, "here"), cache, quick=False), None, keep=True)
+        there = _run(FILESYSTEM_BOUND, os.path.join(point, "here"), place.cache, quick=False, first=place)
+        _tell(there.results, None, keep=True)
 
 
 def _tell(found: Results, file: str | None, keep: bool) -> None:

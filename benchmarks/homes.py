@@ -92,6 +92,13 @@ class Home(Venv):
         self.copy(template)
         self.do("init")
 
+    def forget(self) -> None:
+        """Leave nothing of sysvenv but the venv, to take it over once more."""
+        for name in os.listdir(self.home):
+            if name != "venv":
+                remove(os.path.join(self.home, name))
+        os.unlink(os.path.join(self.root, ".sysvenv"))
+
     def forget_trees(self) -> None:
         """Delete what stands ready, as store/FORMAT.md allows at any time: the next switch has to lay its tree out."""
         for tree in glob(os.path.join(self.home, "store/trees/*")):
@@ -112,6 +119,8 @@ def base_python() -> str:
 
 
 def remove(tree: str) -> None:
-    """Delete a tree, if it is there."""
-    if os.path.lexists(tree):
+    """Delete a tree or a file, if it is there."""
+    if os.path.isdir(tree) and not os.path.islink(tree):
         shutil.rmtree(tree)
+    elif os.path.lexists(tree):
+        os.unlink(tree)

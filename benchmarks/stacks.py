@@ -68,6 +68,9 @@ def stack_venv(place: Workplace, stack: str) -> str:
     """Root of a plain venv with a stack, installed by pip; made at the first call. Not to be changed: copy it."""
     venv = Venv(place, place.path("stacks", stack))
     if not os.path.exists(venv.root):
+        if place.first is not None:
+            venv.copy(stack_venv(place.first, stack))
+            return venv.root
         house = wheelhouse(place)
         place.say(f"pip installs the {stack} stack into a plain venv")
         venv.copy(fresh(place))

@@ -20,12 +20,14 @@ FLOOR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "floor.py")
 class Workplace:
     """Everything a scenario is handed. Commands run without the user's settings and without a network."""
 
-    def __init__(self, root: str, cache: str, results: Results, quick: bool) -> None:
+    def __init__(self, root: str, cache: str, results: Results, quick: bool, first: Workplace | None = None) -> None:
         """`root` is ours to fill and is deleted by whoever made it; `cache` outlives the run."""
         self.root = root
         self.cache = cache
         self.results = results
         self.quick = quick
+        self.first = first
+        """On a second file system: the place on the first one, where all that does not depend on it was measured."""
         self.tool = sys.executable
         """Interpreter of the environment sysvenv is installed in; the floor uses the same."""
         self.began = time.monotonic()

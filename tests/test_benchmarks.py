@@ -211,13 +211,13 @@ def test_a_scenario_from_end_to_end(tmp_path: Path) -> None:
     """A home is made, undo, redo and restore are timed beside the floor, and all end where they should."""
     place = Workplace(str(tmp_path / "work"), str(tmp_path / "cache"), Results({}), quick=False)
     assert Venv(place, fresh(place)).count() > 100
-    template, home = growth.build(place, "1k")
-    assert Venv(place, template).count() >= 1000
+    home, plain = growth.build(place, "1k")
+    assert plain.count() >= 1000
     growth.rewinding(place, "1k", home, runs=1)
     figures = place.results.document["figures"]
     assert set(figures["growth/1k"]) == {"undo", "redo", "floor"}
-    assert set(place.results.document["ratios"]) == {"undo/1k", "redo/1k", "restore/1k"}
+    assert set(place.results.document["ratios"]) == {"adopt/1k", "undo/1k", "redo/1k", "restore/1k"}
     assert all(0.2 < value < 20 for value in place.results.document["ratios"].values())
     assert [line.partition(":")[2].split(":")[0].strip() for line in place.results.document["checked"]] == [
-        "redo", "undo", "restore",
+        "adopted, and the venv before", "redo", "undo", "restore",
     ]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from benchmarks import filesystems, stacks
-from benchmarks.homes import Home, remove
+from benchmarks.homes import Home, Venv, remove
 from benchmarks.pairs import CommandFailed
 from benchmarks.scenarios import growth
 from benchmarks.synthetic import wheels
@@ -20,17 +20,19 @@ def run(place: Workplace) -> None:
     template = stacks.stack_venv(place, "ml")
     venv = allocated(template)
     place.results.amount("disk/ml-venv", venv)
-    growth.adoption(place, "ml", template, runs=3)
+    home, plain = Home(place, place.path("homes", "adopted")), Venv(place, place.path("plain", "adopted"))
+    home.copy(template)
+    growth.adoption(place, "ml", home, plain)
+    remove(plain.root)
+    home.call(*growth.install(place))
+    if place.first is None:
+        growth.remember(place, "ml", home)
+    remove(home.home)
     shares = _shares_blocks(place)
     accumulate(place, template, venv, "disk/reflinks" if shares else "disk", guard="all")
     if not shares:
         accumulate(place, template, venv, "disk/text", guard="text")
     farms(place, template, venv)
-    home = Home(place, place.path("homes", "memory"))
-    home.adopt(template)
-    home.call(*growth.install(place))
-    growth.remember(place, "ml", home, template)
-    remove(home.home)
 
 
 def accumulate(place: Workplace, template: str, venv: int, name: str, guard: str) -> None:

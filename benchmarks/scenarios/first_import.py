@@ -37,11 +37,13 @@ def run(place: Workplace) -> None:
     sides = [
         home.side("sysvenv", home.sysvenv("restore", "ml"), [home.python, "-c", _IMPORT], before=restore),
         *(
-            uv.side(name, uv.sync(ml, compile=name != "uv"), [uv.python, "-c", _IMPORT], before=partial(anew, uv))
-            for name, uv in uvs.items()
+            uv.side(
+                name, uv.sync(ml, compile=name != "uv"), [uv.python, "-c", _IMPORT], before=partial(anew, uv), most=most
+            )
+            for (name, uv), most in zip(uvs.items(), (0, 1), strict=True)
         ),
     ]
-    place.compare("first-import", sides, 3, {"first-import/uv": ("uv", "sysvenv")})
+    place.compare("first-import", sides, 2, {"first-import/uv": ("uv", "sysvenv")})
     by_pip = [plain.pip(*stacks.install(house, "-r", ml)), [plain.python, "-c", _IMPORT]]
     place.compare("first-import", [plain.side("pip", *by_pip, most=1)], 1, {})
     for tree in (home.home, plain.root, *(uv.root for uv in uvs.values())):

@@ -11,10 +11,10 @@ from benchmarks.workplace import Workplace
 def run(place: Workplace) -> None:
     """Homes of 1 k, 9 k and 20 k files; a fresh venv; a stack of 12 packages."""
     for size in ("1k", "9k", "20k"):
-        template, home = growth.build(place, size)
+        home, plain = growth.build(place, size)
         growth.rewinding(place, size, home, runs=9)
         if size == "9k":
-            growth.recording(place, size, home, template, runs=4)
+            growth.recording(place, size, home, plain, runs=4)
             startup.commands(place, home, 7)
             startup.hook(place, home, 25)
         if size == "20k":

@@ -20,36 +20,34 @@ def run(place: Workplace) -> None:
     """All sizes, one after the other; each is deleted before the next is made."""
     medians = {}
     for size, count in SIZES.items():
-        template, home = build(place, size)
-        adoption(place, size, template, runs=3 if count <= 20_000 else 1)
-        rewinding(place, size, home, runs=15 if count <= 50_000 else 9)
+        large = count > 20_000  # each run takes as many files longer, and varies less
+        home, plain = build(place, size)
+        rewinding(place, size, home, runs=7 if large else 11)
         medians[size] = place.results.document["figures"][f"growth/{size}"]["undo"]["seconds"]
         if count >= 20_000:
             with one_core():
-                rewinding(place, size, home, runs=7, pinned=True)
-        place.compare(
-            f"growth/{size}/audit", [Side("status --check", [home.sysvenv("status", "--check")], home.environ())], 7, {}
-        )
-        recording(place, size, home, template, runs=5)
+                rewinding(place, size, home, runs=3 if large else 7, pinned=True)
+        check = Side("status --check", [home.sysvenv("status", "--check")], home.environ())
+        place.compare(f"growth/{size}/audit", [check], 3 if large else 7, {})
+        recording(place, size, home, plain, runs=3 if large else 5)
         if size == "200k":
-            remember(place, size, home, template)
+            remember(place, size, home)
         remove(home.home)
-        remove(template)
+        remove(plain.root)
     place.results.ratio("undo/200k-to-100k", medians["200k"] / medians["100k"])
     histories(place)
     place.results.skipped("gc: sysvenv has no such command yet, so its growth is not measured")
 
 
-def build(place: Workplace, size: str) -> tuple[str, Home]:
-    """A plain venv of that many files, and a home that adopted a copy of it and then recorded one install."""
+def build(place: Workplace, size: str) -> tuple[Home, Venv]:
+    """A home of that many files, which then recorded one install, and a plain copy of it from before."""
     place.say(f"making a venv of {size} files")
-    template = Venv(place, place.path("templates", size))
-    template.copy(fresh(place))
-    template.grow(SIZES[size], _SEED)
-    home = Home(place, place.path("homes", size))
-    home.adopt(template.root)
+    home, plain = Home(place, place.path("homes", size)), Venv(place, place.path("plain", size))
+    home.copy(fresh(place))
+    home.grow(SIZES[size], _SEED)
+    adoption(place, size, home, plain)
     home.call(*install(place))
-    return template.root, home
+    return home, plain
 
 
 def small(place: Workplace) -> tuple[str, str]:
@@ -90,10 +88,8 @@ def rewinding(place: Workplace, size: str, home: Home, runs: int, pinned: bool =
         place.check(fingerprint(home.root), after, f"{size}: restore")
 
 
-def recording(place: Workplace, size: str, home: Home, template: str, runs: int) -> None:
+def recording(place: Workplace, size: str, home: Home, plain: Venv, runs: int) -> None:
     """A pip install of one small package with and without the hook; the package is uninstalled in between."""
-    plain = Venv(place, place.path("plain", size))
-    plain.copy(template)
     wanted = install(place)
     name = wanted[-1]
     sides = [
@@ -102,40 +98,27 @@ def recording(place: Workplace, size: str, home: Home, template: str, runs: int)
     ]
     place.compare(f"growth/{size}/record", sides, runs, {f"record/{size}-no-deps": ("sysvenv", "plain pip")})
     place.check_distributions(home.root, plain.root, f"{size}: recorded pip install and plain pip")
-    remove(plain.root)
 
 
-def adoption(place: Workplace, size: str, template: str, runs: int) -> None:
-    """The first adoption beside a full copy, both onto the disk."""
-    home = Home(place, place.path("adopted", size))
-    copy = place.path("copied", size)
-
-    def afresh() -> None:
-        remove(home.home)
-        home.copy(template)
-
-    adopt = home.side("sysvenv init", home.sysvenv("init"), before=afresh, most=runs)
-    script = f"cp -a '{template}' '{copy}' && sync"
-    full = Side("cp -a + sync", [["sh", "-c", script]], place.environ(), lambda: remove(copy), runs)
-    place.compare(f"adopt/{size}", [adopt, full], runs, {f"adopt/{size}": ("sysvenv init", "cp -a + sync")}, sync=True)
-    place.check(fingerprint(home.root), fingerprint(template), f"{size}: adopted, and the venv before")
-    remove(home.home)
-    remove(copy)
+def adoption(place: Workplace, what: str, home: Home, plain: Venv) -> None:
+    """The first adoption beside a full copy of the same venv, both onto the disk; once, as that costs a copy."""
+    full = Side("cp -a + sync", [["sh", "-c", f"cp -a '{home.root}' '{plain.root}' && sync"]], place.environ(), most=1)
+    adopt = home.side("sysvenv init", home.sysvenv("init"), most=1)
+    place.compare(f"adopt/{what}", [full, adopt], 1, {f"adopt/{what}": ("sysvenv init", "cp -a + sync")}, sync=True)
+    place.check(fingerprint(home.root), fingerprint(plain.root), f"{what}: adopted, and the venv before")
 
 
-def remember(place: Workplace, size: str, home: Home, template: str) -> None:
-    """Peak memory of undo, of init and of a recorded install."""
+def remember(place: Workplace, size: str, home: Home) -> None:
+    """Peak memory of undo, of a recorded install and of init."""
     place.say(f"memory/{size}")
     environ = home.environ()
     wanted = install(place)
-    peaks = [memory.peak(home.sysvenv(verb), environ) for verb in ("undo", "redo") * 2]
+    peaks = [memory.peak(home.sysvenv(verb), environ) for verb in ("undo", "redo")]
     note(place, f"memory/undo/{size}", max(peaks))
     home.call("uninstall", "--yes", wanted[-1])
     note(place, f"memory/record/{size}", memory.peak(home.pip(*wanted), environ))
-    other = Home(place, place.path("adopted", size))
-    other.copy(template)
-    note(place, f"memory/adopt/{size}", memory.peak(other.sysvenv("init"), other.environ()))
-    remove(other.home)
+    home.forget()
+    note(place, f"memory/adopt/{size}", memory.peak(home.sysvenv("init"), environ))
 
 
 def note(place: Workplace, name: str, peak: int) -> None:
@@ -145,8 +128,8 @@ def note(place: Workplace, name: str, peak: int) -> None:
 
 def histories(place: Workplace) -> None:
     """undo and `history` with more and more operations; made by restoring two states in turn, each time a record."""
-    template, home = build(place, "1k")
-    remove(template)
+    home, plain = build(place, "1k")
+    remove(plain.root)
     home.do("snapshot", "after")
     done = 1
     for wanted in HISTORIES:

@@ -14,7 +14,7 @@ def run(place: Workplace) -> None:
     """One package into a fresh venv and into the ML venv, nothing at all, and the whole stack."""
     house = stacks.wheelhouse(place)
     for where, template in (("fresh", fresh(place)), ("ml", stacks.stack_venv(place, "ml"))):
-        one_package(place, where, template, house, "six", runs=7)
+        one_package(place, where, template, house, "six", runs=6)
     whole(place, "stack", fresh(place), [*stacks.offline(house), "-r", stacks.requirements("ml")], 2)
 
 

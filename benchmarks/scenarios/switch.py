@@ -19,7 +19,8 @@ def run(place: Workplace) -> None:
     home = two_stacks(place)
     ready(place, home)
     not_ready(place, home)
-    by_pip(place)
+    if place.first is None:
+        by_pip(place)
     remove(home.home)
 
 

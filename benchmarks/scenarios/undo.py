@@ -8,10 +8,10 @@ from benchmarks.homes import Command, Home, Venv, base_python, fresh, remove
 from benchmarks.stacks import UvVenv, list_file
 from benchmarks.workplace import Workplace
 
-_RUNS = 15
+_RUNS = 11
 _PEER_RUNS = 3
-_SLOW = 2
-"""Runs of what takes half a minute."""
+_SLOW = 1
+"""Runs of what takes a minute."""
 
 
 def run(place: Workplace) -> None:
@@ -49,7 +49,7 @@ def one(place: Workplace, home: Home, plain: Venv, uv: UvVenv, house: str) -> No
         venv.call("uninstall", "--yes", "six")
         venv.call(*six)
     rewind(place, "one", home)
-    by_pip(place, "one", home, plain, ["uninstall", "--yes", "six"], six)
+    by_pip(place, "one", home, plain, ["uninstall", "--yes", "six"], six, _PEER_RUNS)
     without = [line for line in stacks.lines("ml") if not line.startswith("six==")]
     by_uv(place, "one", uv, list_file(place, "without-six", without), stacks.requirements("ml"))
     derive(place, "one")
@@ -63,7 +63,7 @@ def twenty(place: Workplace, home: Home, plain: Venv, uv: UvVenv, house: str) ->
     for venv in (home, plain):
         venv.call(*upgrade)
     rewind(place, "twenty", home)
-    by_pip(place, "twenty", home, plain, stacks.install(house, *old), upgrade)
+    by_pip(place, "twenty", home, plain, stacks.install(house, *old), upgrade, _SLOW)
     kept = [line for line in stacks.lines("ml") if line not in old]
     by_uv(place, "twenty", uv, stacks.requirements("ml"), list_file(place, "upgraded", kept + new), successors)
     derive(place, "twenty")
@@ -88,10 +88,10 @@ def rewind(place: Workplace, operation: str, home: Home) -> None:
 _WORDS = {"one": "one package", "twenty": "an upgrade of 20", "whole": "the whole ML stack"}
 
 
-def by_pip(place: Workplace, operation: str, home: Home, plain: Venv, back: Command, forth: Command) -> None:
+def by_pip(place: Workplace, operation: str, home: Home, plain: Venv, back: Command, forth: Command, runs: int) -> None:
     """pip takes the operation back by its opposite, from local wheels. Somebody has to know what the opposite is."""
-    side = plain.side("pip", plain.pip(*back), before=lambda: plain.call(*forth))
-    place.compare(f"undo/{operation}", [side], _PEER_RUNS, {})
+    side = plain.side("pip", plain.pip(*back), before=lambda: plain.call(*forth), most=runs)
+    place.compare(f"undo/{operation}", [side], runs, {})
     home.do("undo")
     place.check_distributions(home.root, plain.root, f"undo of {_WORDS[operation]}, sysvenv and pip")
     home.do("redo")
