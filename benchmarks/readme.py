@@ -152,7 +152,7 @@ def _uv_wins(document: Document, row: Row) -> bool:
 
 
 def _percent(ratio: float) -> str:
-    return f"{100 * (ratio - 1):.0f} %"
+    return f"{max(0, round(100 * (ratio - 1)))} %"  # a little faster is chance
 
 
 def _list(missed: list[str]) -> str:

@@ -176,5 +176,5 @@ class _Intake:
 
     def _to_sync(self, *paths: bytes) -> None:
         """Remember new files. More than a few make the whole filesystem be synced, so the others need no mention."""
-        if len(self._new) <= disk.FEW_FILES:
+        if len(self._new) <= disk.MANY_FILES:
             self._new += paths

@@ -135,16 +135,24 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch, call):
 
 
 def test_the_barrier_flushes_files_and_names(tmp_path, monkeypatch):
-    """Few files are flushed each, with their directories; many by one call."""
-    synced = []
+    """Few files are flushed each, with their directories; many by one call, and some where nobody else waits."""
+    synced, waiting = [], 1000
+    monkeypatch.setattr(disk, "read", lambda path: b"MemFree: 1 kB\nDirty: %d kB\nWriteback: 4 kB\n" % waiting)
     monkeypatch.setattr(disk, "sync_file", lambda path, flags=0: synced.append(os.path.basename(path)))
     monkeypatch.setattr(disk, "sync_filesystem", lambda path: synced.append(b"everything"))
     disk.barrier(place(tmp_path, "."), [b"/x/a", b"/x/b", b"/y/c"])
     assert synced == [b"a", b"b", b"c", b"x", b"y"]
     synced.clear()
-    disk.barrier(place(tmp_path, "."), [b"/x/%d" % number for number in range(disk.FEW_FILES + 1)])
+    some, many = ([b"/x/%d" % number for number in range(count + 1)] for count in (disk.FEW_FILES, disk.MANY_FILES))
+    disk.barrier(place(tmp_path, "."), some)
     assert synced == [b"everything"]
     disk.barrier(place(tmp_path, "."), [])
+    assert synced == [b"everything"]
+    waiting = 64 << 10
+    disk.barrier(place(tmp_path, "."), some)
+    assert synced == [b"everything", *map(os.path.basename, some), b"x"]
+    synced.clear()
+    disk.barrier(place(tmp_path, "."), many)
     assert synced == [b"everything"]
 
 
