@@ -91,7 +91,7 @@ def mark(store: Store, claims: Mapping[str, int], pinned: Mapping[str, int], kee
     loose = [ready for ready in found.trees if ready.tree.name not in pinned]
     spare = {ready.tree.name for ready in loose[: max(0, len(loose) - keep_trees)]}
     ready_trees = [ready._replace(claim=0) if ready.tree.name in spare else ready for ready in found.trees]
-    links: Counter[int] = Counter()
+    links = names_in_trash(store)
     weights = []
     for ready in ready_trees:
         if ready.claim < KEPT:
@@ -155,6 +155,22 @@ class _Heap:
                 raise
             self._full = True
         disk.discard(path)
+
+
+def names_in_trash(store: Store) -> Counter[int]:
+    """How many names of each inode are being deleted anyway."""
+    links: Counter[int] = Counter()
+    waiting = [store.trash]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    links[entry.inode()] += 1
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+        except OSError:
+            continue  # it is gone by now
+    return links
 
 
 def own(store: Store, tree: Standing, links: Counter[int]) -> int:

@@ -46,7 +46,7 @@ def measure(store: Store, live: bytes, claims: Mapping[str, int], pinned: Mappin
     found = census.take(store, claims, lambda one, other: one | other, pinned)
     seen: set[int] = set()
     live_size, live_files = _walk(live, seen)
-    links: Counter[int] = Counter()
+    links = gc.names_in_trash(store)
     own = {ready.tree.path: gc.own(store, ready.tree, links) for ready in found.trees}
     objects: Counter[int] = Counter()
     alone: Counter[int] = Counter()

@@ -140,10 +140,13 @@ class History:
         operations, broken = [], []
         for number in self.numbers():
             try:
-                operations.append(self.read(number))
+                operation = self.read(number)
             except SysvenvError as error:
                 if number not in self.pruned():  # gc may be at work
                     broken.append(error.message)
+            else:
+                if not operation.is_pending or number not in self.pruned():
+                    operations.append(operation)
         return operations, broken
 
     def pending(self) -> Operation | None:
