@@ -565,8 +565,8 @@ GONE = Collected(tuple(range(290)), 10, 9, 1, 300, 412, 55, 1234, 123_400_000, 0
 def test_what_gc_did() -> None:
     """What left history and the store, what that frees, and how far undo still reaches."""
     assert printed(lambda screen: space.collected(screen, GONE)) == [
-        "290 operations (@0 to @289) were pruned; 10 operations stay, undo can take back 9",
-        "operations.",
+        "290 operations (@0 to @289) were pruned; 10 operations stay, undo can take back",
+        "9 operations.",
         "1 ready tree, 712 manifests and segments, 1,234 files and 55 archives of copies",
         "went, for nothing kept needs them.",
         "Freed 123.4 MB in 0.31 s; it is being deleted now.",
