@@ -10,7 +10,7 @@ import stat
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from store import census, disk, trees
@@ -159,31 +159,34 @@ class _Heap:
 
 def names_in_trash(store: Store) -> Counter[int]:
     """How many names of each inode are being deleted anyway."""
-    links: Counter[int] = Counter()
-    waiting = [store.trash]
-    while waiting:
-        try:
-            with os.scandir(waiting.pop()) as entries:
-                for entry in entries:
-                    links[entry.inode()] += 1
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
-        except OSError:
-            continue  # it is gone by now
-    return links
+    return Counter(entry.inode() for entry in _below(store.trash))
 
 
 def own(store: Store, tree: Standing, links: Counter[int]) -> int:
-    """What a ready tree takes for itself: directories, and files that are no objects. ``links`` learns which inodes
-    it has names of."""
+    """What a ready tree takes for itself: directories, and files nothing else is a name of. ``links`` learns how many
+    names of each inode it has."""
     checkout = trees.take(store, tree)
-    if checkout is None:
-        return 0
-    places = [*checkout.expected.directories]
-    for block in checkout.expected.blocks.values():
-        links.update(block.columns[0])
-        places += block.private().paths
-    return sum(allocated(os.path.join(tree.path, path)) for path in places)
+    blocks = checkout.expected.blocks.values() if checkout is not None else ()
+    shared = {ino for block in blocks for ino in block.columns[0]}
+    size = allocated(tree.path)
+    for entry in _below(tree.path):
+        links[entry.inode()] += 1
+        if entry.inode() not in shared:
+            size += _freed(entry.path, {})
+    return size
+
+
+def _below(root: bytes) -> Iterator[os.DirEntry[bytes]]:
+    """Everything below a directory, as far as it is still there."""
+    waiting = [root]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                found = list(entries)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        waiting += (entry.path for entry in found if entry.is_dir(follow_symlinks=False))
+        yield from found
 
 
 def allocated(path: bytes) -> int:
@@ -196,7 +199,10 @@ def allocated(path: bytes) -> int:
 
 def _freed(path: bytes, links: Mapping[int, int]) -> int:
     """What goes with a file. Ready trees that hold an object have its claim at most, so they go no later."""
-    found = os.lstat(path)
+    try:
+        found = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
     if stat.S_ISREG(found.st_mode) and found.st_nlink > 1 + links.get(found.st_ino, 0):
         return 0
     return found.st_blocks * _BLOCK

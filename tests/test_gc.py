@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fingerprint import Fingerprint, fingerprint
@@ -223,12 +224,12 @@ def test_pruning_by_age(home: Tiny) -> None:
 
 def test_pruning_by_size(home: Tiny) -> None:
     """As few operations as will do go, the oldest first; where even all do not, it says by how much."""
-    beyond = space.measure(home.context).beyond
-    found = gc(home, size=beyond - 2 * CHUNK)
+    taken = status(home.context, "", check=False).store_bytes
+    found = gc(home, size=taken - 2 * CHUNK)
     assert found.over == 0 and found.freed >= 2 * CHUNK
     assert 0 < len(found.pruned) < 7 and found.pruned == tuple(range(len(found.pruned)))
-    assert space.measure(home.context).beyond - space.measure(home.context).trash <= beyond - 2 * CHUNK
-    assert gc(home, size=beyond).pruned == ()
+    assert status(home.context, "", check=False).store_bytes <= taken - 2 * CHUNK
+    assert gc(home, size=taken).pruned == ()
     found = gc(home, size=1)
     assert found.over > 0 and numbers(home) == [8] and healthy(home)
 
@@ -241,14 +242,14 @@ def test_a_long_history(tmp_path: Path) -> None:
     for number in range(1, 301):
         home.pip(f"{number}.0", {**ONE, "demo/__init__.py": f"version = {number}\n" + "#\n" * 5000})
         if number in (10, 300):
-            sizes.append(space.measure(home.context).beyond)
+            sizes.append((now := space.measure(home.context)).beyond - now.trash - now.rest)
     found = gc(home, entries=10)
     assert len(found.pruned) == 291 and numbers(home) == list(range(291, 301))
     time.sleep(0.05)
     now = space.measure(home.context)
-    after = now.beyond - now.trash
+    after = now.beyond - now.trash - now.rest  # the directories stay, of which there are 256 at most of each kind
     assert sizes[1] - after >= found.freed * 0.9
-    assert after - sizes[0] < (sizes[1] - sizes[0]) * 0.15
+    assert after - sizes[0] < (sizes[1] - sizes[0]) * 0.05
     rewind.undo(home.context, 10)
     assert f"version = {290}\n" in (home.site / "demo/__init__.py").read_text() and healthy(home)
 
@@ -319,14 +320,14 @@ def test_late_writes_into_a_tree_that_goes(home: Tiny) -> None:
     """What a program wrote into a replaced tree is kept when gc gives the tree up."""
     rewind.undo(home.context, 3)
     rewind.redo(home.context, 3)
-    (slot,) = (home.root / "store/trees").glob("[0-9]")
+    slots = list((home.root / "store/trees").glob("[0-9]"))
     time.sleep(0.05)
-    (slot / "late.log").write_text("late")
-    marker = trees.read_marker(os.fsencode(slot))
+    for slot in slots:
+        (slot / "late.log").write_text(f"late in {slot}")
     found = gc(home, entries=1)
-    assert found.trees == 1 and not slot.exists() and marker is not None
-    (saved,) = found.rescued
-    assert Path(saved).read_text() == "late"
+    given_up = [slot for slot in slots if not slot.exists()]
+    assert len(given_up) == found.trees > 0
+    assert {Path(saved).read_text() for saved in found.rescued} == {f"late in {slot}" for slot in given_up}
 
 
 # --- beside others -----------------------------------------------------------------------------------------
@@ -381,7 +382,7 @@ def test_history_keeps_itself_within_its_limits(home: Tiny) -> None:
 def test_nothing_starts_without_limits(home: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who sets none pays nothing."""
     started: list[object] = []
-    monkeypatch.setattr(session.tidy.background, "start", started.append)
+    monkeypatch.setattr(session.tidy, "background", SimpleNamespace(start=started.append))
     home.pip("9.0", contents(9))
     assert started == []
     limited(home, max_age="90d")

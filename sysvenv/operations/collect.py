@@ -6,7 +6,7 @@ import os
 import time
 from typing import NamedTuple
 
-from store import gc, swap, trees, usage
+from store import census, gc, swap, trees, usage
 from store.errors import Damaged
 from store.gc import KEPT, Marked, Plan
 from store.trees import Standing
@@ -52,10 +52,10 @@ def within(session: Session, most: Limits, dry_run: bool = False, until: float =
         kept=len(left),
         steps=_steps(session.position, left),
         trees=len(plan.trees),
-        manifests=plan.count(gc.MANIFEST),
-        segments=plan.count(gc.SEGMENT),
-        copies=plan.count(gc.COPY),
-        objects=plan.count(gc.OBJECT),
+        manifests=plan.count(census.MANIFEST),
+        segments=plan.count(census.SEGMENT),
+        copies=plan.count(census.COPY),
+        objects=plan.count(census.OBJECT),
         freed=plan.freed,
         idle=plan.idle,
         over=decision.over,
