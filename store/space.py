@@ -72,7 +72,7 @@ def measure(store: Store, live: bytes, claims: Mapping[str, int], pinned: Mappin
         alone[ready.claim] += own[ready.tree.path]
     standing = {ready.tree.path for ready in found.trees}
     indexes, _ = _walk(store.indexes, seen)
-    trash, _ = _walk(store.trash, seen)
+    trash = sum(_walk(os.path.join(store.trash, name), seen)[0] for name in os.listdir(store.trash))
     rest, _ = _walk(store.root, seen, but=standing)
     return Space(
         live=live_size,

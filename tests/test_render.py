@@ -573,7 +573,7 @@ def test_what_gc_did() -> None:
     ]
     plan = GONE._replace(pruned=(3,), trees=0, copies=0, dry_run=True, idle=2_000_000, over=5_000_000)
     lines = printed(lambda screen: space.collected(screen, plan))
-    assert lines[0] == "1 operation (@3) would be pruned; 10 operations stay, undo can take back 9 operations."
+    assert lines[0] == "1 operation (@3) would be pruned; 10 operations stay, undo can take back 9"
     assert "Would free 123.4 MB." in lines
     assert "About 2.0 MB more lie in archives that hold needed copies too." in lines
     assert any("5.0 MB more than store.max_size" in line for line in lines)

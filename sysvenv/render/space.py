@@ -58,7 +58,7 @@ def _history(screen: Screen, result: Collected) -> None:
 def _things(result: Collected) -> list[str]:
     counted = (
         (result.trees, "ready tree", ""),
-        (result.manifests + result.segments, "manifest and segment", "manifests and segments"),
+        (result.manifests + result.segments, "manifest or segment", "manifests and segments"),
         (result.objects, "file", ""),
         (result.copies, "archive of copies", "archives of copies"),
     )
