@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from store import census, gc
-from store.census import COPY, OBJECT
+from store.census import COPY, MANIFEST, OBJECT, SEGMENT
 from store.store import Store
 
 _BLOCK = 512
@@ -48,9 +48,8 @@ def measure(store: Store, live: bytes, claims: Mapping[str, int], pinned: Mappin
     live_size, live_files = _walk(live, seen)
     links = gc.names_in_trash(store)
     own = {ready.tree.path: gc.own(store, ready.tree, links) for ready in found.trees}
-    objects: Counter[int] = Counter()
+    sums: dict[str, Counter[int]] = {kind: Counter() for kind in (MANIFEST, SEGMENT, COPY, OBJECT)}
     alone: Counter[int] = Counter()
-    sums: Counter[str] = Counter()
     for held in found.files:
         try:
             status = os.lstat(held.path)
@@ -59,15 +58,10 @@ def measure(store: Store, live: bytes, claims: Mapping[str, int], pinned: Mappin
         size = status.st_blocks * _BLOCK
         if status.st_nlink <= 1 + links[status.st_ino]:
             alone[held.claim] += size
-        if status.st_ino in seen:
-            continue
-        seen.add(status.st_ino)
-        if not held.claim:
-            sums["unclaimed"] += size
-        elif held.kind == OBJECT:
-            objects[held.claim] += size
-        else:
-            sums["copies" if held.kind == COPY else "states"] += size
+        if status.st_ino not in seen:
+            seen.add(status.st_ino)
+            sums[held.kind][held.claim] += size
+    unclaimed = sum(each.pop(0, 0) for each in sums.values())
     for ready in found.trees:
         alone[ready.claim] += own[ready.tree.path]
     standing = {ready.tree.path for ready in found.trees}
@@ -79,11 +73,11 @@ def measure(store: Store, live: bytes, claims: Mapping[str, int], pinned: Mappin
         live_files=live_files,
         trees=sum(own.values()),
         tree_count=len(own),
-        objects=dict(objects),
-        copies=sums["copies"],
-        states=sums["states"],
+        objects=dict(sums[OBJECT]),
+        copies=sums[COPY].total(),
+        states=sums[MANIFEST].total() + sums[SEGMENT].total(),
         indexes=indexes,
-        unclaimed=sums["unclaimed"],
+        unclaimed=unclaimed,
         trash=trash,
         rest=rest,
         alone=dict(alone),

@@ -22,7 +22,7 @@ from sysvenv import pruned, tidier
 from sysvenv.config import Config, HistoryConfig
 from sysvenv.errors import DamageFound, NotFound
 from sysvenv.history import History, read_head
-from sysvenv.operations import collect, label, recover, rewind, session, space
+from sysvenv.operations import collect, label, recover, rewind, space, tidy
 from sysvenv.operations.doctor import doctor
 from sysvenv.operations.listing import listing
 from sysvenv.operations.results import Collected
@@ -382,7 +382,7 @@ def test_history_keeps_itself_within_its_limits(home: Tiny) -> None:
 def test_nothing_starts_without_limits(home: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who sets none pays nothing."""
     started: list[object] = []
-    monkeypatch.setattr(session.tidy, "background", SimpleNamespace(start=started.append))
+    monkeypatch.setattr(tidy, "background", SimpleNamespace(start=started.append))
     home.pip("9.0", contents(9))
     assert started == []
     limited(home, max_age="90d")

@@ -18,8 +18,9 @@ def start(work: Callable[[], object]) -> None:
         return
     try:
         os.setsid()
+        _let_go()  # before we are waited for, or a lock would still be held for an instant after we return
         if not os.fork():
-            _let_go()
+            os.nice(_POLITE)
             work()
     finally:
         os._exit(0)
@@ -30,6 +31,9 @@ def _let_go() -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(nothing, standard)
-    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    try:
+        last = max(map(int, os.listdir("/dev/fd")))
+    except (OSError, ValueError):
+        last = os.sysconf("SC_OPEN_MAX")  # it may be a million, and each is tried where close_range(2) is missing
+    os.closerange(3, last + 1)
     os.chdir("/")
-    os.nice(_POLITE)

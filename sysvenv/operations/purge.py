@@ -7,7 +7,6 @@ import os
 from store import trees
 from store.store import Store
 from sysvenv.home import Home
-from sysvenv.operations import background
 
 
 def empty_trash(home: Home) -> bool:
@@ -21,5 +20,7 @@ def empty_trash(home: Home) -> bool:
             return False
     except FileNotFoundError:
         return False
+    from sysvenv.operations import background
+
     background.start(lambda: trees.empty_trash(store))
     return True

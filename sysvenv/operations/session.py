@@ -20,7 +20,7 @@ from sysvenv.errors import DamageFound, SysvenvError
 from sysvenv.headstart import NONE, UV_LOCK, HeadStart
 from sysvenv.history import History, Operation, Position
 from sysvenv.home import Home
-from sysvenv.operations import purge, tidy
+from sysvenv.operations import purge
 from sysvenv.operations.auditing import Auditor
 from sysvenv.venv import Interpreter
 
@@ -103,6 +103,8 @@ class Session:
         purge.empty_trash(self.home)
         if self.history.has_grown:
             self.history.has_grown = False
+            from sysvenv.operations import tidy
+
             tidy.start(self.home, self.context.config, self.context.tool_python)
 
     def _hold_off_uv(self) -> None:
