@@ -47,9 +47,10 @@ class Pristine:
         self._reflinks: bool | None = None
         self._members: dict[str, list[Member]] | None = None
 
-    def archive_path(self, segment: str) -> bytes:
-        """Where the archive written for ``segment`` lies."""
-        return b"%s/%s/%s.zst" % (self.root, segment[:2].encode(), segment[2:].encode())
+    def archive_path(self, segment: str, number: int = 0) -> bytes:
+        """Where the archive written for ``segment`` lies; from 1 on, those that were written for it later."""
+        later = b".%d" % number if number else b""
+        return b"%s/%s/%s%s.zst" % (self.root, segment[:2].encode(), segment[2:].encode(), later)
 
     def copy_path(self, content: str) -> bytes:
         """Where the reflinked copy of the content with that digest lies."""
@@ -188,8 +189,8 @@ class Archive:
         """Give the archive its name; returns the paths still to be made durable."""
         self._pristine.forget_members()
         self._flush()
-        place = self._pristine.archive_path(segment)
-        if self._file is None or os.path.exists(place):
+        place = self._place(segment) if self._file is not None else None
+        if self._file is None or place is None:
             return self._copies
         table = _compress(b"".join(self._rows))
         start = self._file.tell()
@@ -198,6 +199,22 @@ class Archive:
         os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
         os.rename(self._temporary, place)
         return [*self._copies, place]
+
+    def _place(self, segment: str) -> bytes | None:
+        """A name that is free; None where one archive of the segment holds all of this already.
+
+        It may hold less: what another segment's archive held at that time may have been swept since.
+        """
+        mine = {row[:32].decode() for row in self._rows}
+        number = 0
+        while os.path.exists(place := self._pristine.archive_path(segment, number)):
+            try:
+                if mine <= self._pristine.members(place).keys():
+                    return None
+            except Damaged:
+                pass  # it holds nothing anybody could have back
+            number += 1
+        return place
 
     def _flush(self) -> None:
         if self._parts:

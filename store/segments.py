@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 from store import digest, disk
 from store.errors import Damaged
@@ -86,6 +87,18 @@ class Segments:
     def records(self, name: str) -> set[bytes]:
         """The encoded entries of segment ``name``: equal entries are equal records. Much cheaper than :meth:`read`."""
         return set(self._content(name)[len(MAGIC) : -1].split(b"\0")) - {b""}
+
+    def objects(self, name: str) -> Iterator[bytes]:
+        """The name of the object of each file in segment ``name`` that has one. Cheaper than :meth:`read`; raises like
+        it."""
+        content = self._content(name)
+        if not content.startswith(MAGIC):
+            raise Damaged(f"Segment {name} of the store is of another version.", "Run: sysvenv verify")
+        for record in content[len(MAGIC) : -1].split(b"\0"):
+            if record.startswith(b"f "):
+                _, object_name, size, _ = record.split(b" ", 3)
+                if size != b"0":
+                    yield object_name
 
     def read(self, name: str) -> dict[bytes, Entry]:
         """The entries of segment ``name``. Raises Damaged when it is missing or not what its name says."""

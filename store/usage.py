@@ -85,10 +85,11 @@ def _remember(store: Store, made_of: str, found: Usage) -> None:
 def _beyond(store: Store, live: Index | None) -> int:
     """scandir(3) tells inode numbers for free, so of the objects only those that ``live`` does not hold are asked.
 
-    Checkouts hold inodes of objects; what they cost is their directories. A file edited in place counts as held.
+    Checkouts hold inodes of objects; what they cost is their directories. A file edited in place counts as held, and
+    what is in the trash as gone.
     """
     held = {ino for block in live.blocks.values() for ino in block.columns[0]} if live is not None else set()
-    total = _below(store.root, held, but=store.trees)
+    total = _below(store.root, held, but=(store.trees, store.trash))
     for checkout in trees.ready(store):
         total += sum(_allocated(os.path.join(checkout.path, path)) for path in checkout.expected.directories)
     return total
@@ -104,7 +105,7 @@ def _of_tree(live: Index) -> int:
     return total
 
 
-def _below(root: bytes, held: set[int], but: bytes) -> int:
+def _below(root: bytes, held: set[int], but: tuple[bytes, ...]) -> int:
     """Allocated bytes of a directory and all below it but ``held`` inodes and what is in ``but``; each inode once."""
     seen = set(held)
     total = _allocated(root)
@@ -120,7 +121,7 @@ def _below(root: bytes, held: set[int], but: bytes) -> int:
                     continue
                 seen.add(entry.inode())
                 total += _allocated(entry.path)
-                if entry.path != but and entry.is_dir(follow_symlinks=False):
+                if entry.path not in but and entry.is_dir(follow_symlinks=False):
                     waiting.append(entry.path)
     return total
 

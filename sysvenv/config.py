@@ -16,6 +16,8 @@ class HistoryConfig(NamedTuple):
     on_failure: str = "keep"
     show_diff_after_install: bool = True
     auto_baseline: bool = True
+    max_entries: int = 0
+    max_age: int | str = 0
 
 
 class StoreConfig(NamedTuple):
@@ -23,6 +25,7 @@ class StoreConfig(NamedTuple):
 
     keep_trees: int = 2
     guard: str = "all"
+    max_size: int | str = 0
 
 
 class UiConfig(NamedTuple):
@@ -54,6 +57,8 @@ class _Rule(NamedTuple):
     key: Key
     choices: tuple[str, ...] = ()
     least: int = 0
+    quantity: str = ""
+    """"age" or "size": a number or a text that :mod:`sysvenv.quantities` reads."""
 
 
 _RULES = (
@@ -72,6 +77,23 @@ _RULES = (
     _Rule(Key("history.auto_baseline", "true or false", True, "let `init` take the snapshot `baseline`")),
     _Rule(
         Key(
+            "history.max_entries",
+            "a whole number; 0: no limit",
+            0,
+            "operations history keeps; older ones are pruned",
+        ),
+    ),
+    _Rule(
+        Key(
+            "history.max_age",
+            "days, or 90d, 12w, 1y; 0: no limit",
+            0,
+            "how long history keeps an operation",
+        ),
+        quantity="age",
+    ),
+    _Rule(
+        Key(
             "store.keep_trees",
             "a whole number from 1",
             2,
@@ -82,6 +104,15 @@ _RULES = (
     _Rule(
         Key("store.guard", "all or text", "all", "files of which a second copy guards against edits in place"),
         choices=("all", "text"),
+    ),
+    _Rule(
+        Key(
+            "store.max_size",
+            "500MB, 5GB, 2GiB ...; 0: no limit",
+            0,
+            "what the store may take before history is pruned",
+        ),
+        quantity="size",
     ),
     _Rule(
         Key("ui.color", "auto, always or never", "auto", "colour in what is printed"),
@@ -172,14 +203,26 @@ def _checked(rule: _Rule, value: Any, where: str = "", error: type[SysvenvError]
     """`value` if the rule allows it. A TOML boolean is no number, though it is one to Python."""
     key = rule.key
     allowed = type(value) is type(key.default)
+    if rule.quantity:
+        allowed = type(value) in (int, str) and _is_quantity(rule.quantity, value)
     if rule.choices:
         allowed = allowed and value in rule.choices
-    elif type(key.default) is int:
+    elif type(key.default) is int and not rule.quantity:
         allowed = allowed and value >= rule.least
     if not allowed:
         raise error(f"{where}{key.name} cannot be {_shown(value)}", f"give {key.allowed}")
     checked: Value = value
     return checked
+
+
+def _is_quantity(kind: str, value: Any) -> bool:
+    from sysvenv import quantities
+
+    try:
+        (quantities.age if kind == "age" else quantities.size)(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _shown(value: object) -> str:

@@ -2,12 +2,16 @@
 
 import os
 import re
-from typing import Any, NamedTuple
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from store import disk
 from sysvenv.dists import Change
 from sysvenv.errors import DamageFound, NotFound, SysvenvError
 from sysvenv.home import Home
+
+if TYPE_CHECKING:
+    from sysvenv.pruned import Pruned
 
 VERSION = 1
 INIT = "init"
@@ -87,25 +91,41 @@ class History:
 
     def __init__(self, home: Home) -> None:
         self.home = home
+        self.has_grown = False
+        """Whether an operation was begun here."""
 
     def numbers(self) -> list[int]:
         """The numbers of all operations, oldest first."""
-        found = set()
-        for name in os.listdir(self.home.history):
-            match = _RECORD.fullmatch(name)
-            if match:
-                found.add(int(match[1]))
+        names = os.listdir(self.home.history)
+        found = {int(match[1]) for name in names if (match := _RECORD.fullmatch(name))}
+        if os.path.basename(self.home.pruned) in names:
+            pruned = self.pruned()
+            found = {number for number in found if number not in pruned}
         return sorted(found)
+
+    def pruned(self) -> "Pruned":
+        """What gc removed. A statement that cannot be read counts as none: verify tells of it."""
+        from sysvenv import pruned
+
+        try:
+            return pruned.read(self.home)
+        except SysvenvError:
+            return pruned.Pruned()
 
     def next_number(self) -> int:
         """The number the next operation gets."""
-        numbers = self.numbers()
-        return numbers[-1] + 1 if numbers else 0
+        numbers = [-1, *self.numbers()]
+        if os.path.exists(self.home.pruned):
+            numbers.append(self.pruned().last)
+        return max(numbers) + 1
 
     def read(self, number: int) -> Operation:
         """One operation. Raises NotFound, or DamageFound naming the file that cannot be read."""
         before = self._read(number, "before")
         if before is None:
+            pruned = self.pruned()
+            if number in pruned:
+                raise NotFound(f"{pruned.told(number)}.", "Snapshots stay: sysvenv list-snapshots")
             raise NotFound(f"There is no operation @{number}.", "Run: sysvenv history")
         after = self._read(number, "after") or {}
         try:
@@ -120,9 +140,13 @@ class History:
         operations, broken = [], []
         for number in self.numbers():
             try:
-                operations.append(self.read(number))
+                operation = self.read(number)
             except SysvenvError as error:
-                broken.append(error.message)
+                if number not in self.pruned():  # gc may be at work
+                    broken.append(error.message)
+            else:
+                if not operation.is_pending or number not in self.pruned():
+                    operations.append(operation)
         return operations, broken
 
     def pending(self) -> Operation | None:
@@ -146,6 +170,7 @@ class History:
             "boot": operation.boot,
         }
         self._write(operation.number, "before", value)
+        self.has_grown = True
 
     def end(self, operation: Operation) -> None:
         """Write the second record of an operation, durably."""
@@ -167,6 +192,26 @@ class History:
     def forget_pending(self, number: int) -> None:
         """Drop the first record of an operation that changed nothing."""
         disk.discard(os.fsencode(self._path(number, "before")))
+
+    def prune(self, numbers: Collection[int], when: float) -> None:
+        """Remove the records of operations, for good, and what an earlier prune that was cut off left of others.
+
+        Raises SysvenvError where the statement of what was pruned before cannot be read.
+        """
+        from sysvenv import pruned
+
+        known = pruned.read(self.home)
+        if numbers:
+            known = pruned.joined(known, numbers, when)
+            pruned.write(self.home, known)
+        gone = False
+        for name in os.listdir(self.home.history):
+            match = _RECORD.fullmatch(name)
+            if match and int(match[1]) in known:
+                disk.discard(os.fsencode(os.path.join(self.home.history, name)))
+                gone = True
+        if gone:
+            disk.sync_directory(os.fsencode(self.home.history))
 
     def _path(self, number: int, half: str) -> str:
         return os.path.join(self.home.history, f"{number:03d}_{half}.json")

@@ -47,6 +47,11 @@ class Home:
         return self.root + "/history/HEAD"
 
     @property
+    def pruned(self) -> str:
+        """File stating which operation records were removed on purpose; need not exist."""
+        return self.root + "/history/PRUNED"
+
+    @property
     def snapshots(self) -> str:
         """Directory of the named states."""
         return self.root + "/snapshots"

@@ -32,6 +32,8 @@ class Snapshot(NamedTuple):
     python: str
     current: bool = False
     """Whether the environment is in that state."""
+    recorded: bool = True
+    """Whether history still holds the operation."""
 
 
 def resolve(home: Home, history: History, target: str) -> str:
@@ -87,7 +89,7 @@ def write(home: Home, snapshot: Snapshot, distributions: list[Distribution]) -> 
     import json
 
     value = {"version": VERSION, **snapshot._asdict()}
-    del value["current"]
+    del value["current"], value["recorded"]
     os.makedirs(home.snapshots, mode=0o700, exist_ok=True)
     disk.write_durably(os.fsencode(_path(home, snapshot.name, "txt")), _text(snapshot, distributions).encode())
     disk.write_durably(os.fsencode(_path(home, snapshot.name, "json")), json.dumps(value, indent=1).encode() + b"\n")

@@ -23,6 +23,7 @@ LAYERS = {
     "sysvenv.operations": OPERATION,
     "sysvenv.render": RENDER,
     "sysvenv.supervise": SUPERVISOR,
+    "sysvenv.tidier": SUPERVISOR,
     "sysvenv.cli": EDGE,
     "sysvenv.demo": EDGE,
     "sysvenv.__main__": EDGE,

@@ -23,11 +23,12 @@ from sysvenv.cli.table import COMMANDS
 from sysvenv.config import Config
 from sysvenv.errors import Busy, DamageFound, NotFound, UsageError
 from sysvenv.home import Home
-from sysvenv.operations import rewind
+from sysvenv.operations import collect, rewind
 from sysvenv.operations.findings import Checkup, Finding
-from sysvenv.operations.results import FileCounts, Rewound
+from sysvenv.operations.results import Collected, FileCounts, Rewound
 from sysvenv.operations.session import Context
 from sysvenv.render import checkup
+from sysvenv.retention import Limits
 
 ROOT = Path(__file__).resolve().parent.parent
 Captured = pytest.CaptureFixture[str]
@@ -159,6 +160,10 @@ def test_nonsense_is_answered_with_help(capsys: Captured) -> None:
         ["snapshot"],
         ["snapshot", "a", "--delete", "b"],
         ["snapshot", "--delete", "b", "-m", "text"],
+        ["gc", "--max-entries", "0"],
+        ["gc", "--max-age", "soon"],
+        ["gc", "--max-size", "5 apples"],
+        ["du", "--no-wait"],
         ["config", "no.such.key"],
         ["config", "ui.color", "mauve"],
         ["--frobnicate"],
@@ -213,6 +218,29 @@ def test_options_become_a_core_call(arguments: list[str], call: tuple[object, ..
     """@N is an operation, a bare number a count; without a terminal nothing is asked."""
     assert run(arguments) == 0
     assert core.last == call
+
+
+@pytest.mark.parametrize(
+    ("arguments", "most", "dry_run"),
+    [
+        (["gc"], Limits(7, 14 * 86400.0, 0), False),
+        (["gc", "--max-entries", "3", "--dry-run"], Limits(3, 14 * 86400.0, 0), True),
+        (["gc", "--max-age", "90d", "--max-size", "5GB"], Limits(7, 90 * 86400.0, 5 * 10**9), False),
+        (["gc", "--max-age", "0", "--yes"], Limits(7, 0.0, 0), False),
+    ],
+    ids=str,
+)
+def test_limits_of_gc(
+    arguments: list[str], most: Limits, dry_run: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Those of the settings, unless the command line says otherwise."""
+    asked: list[object] = []
+    done = Collected((), 1, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    monkeypatch.setattr(collect, "collect", lambda context, *rest: asked.extend(rest) or done)
+    (tmp_path / "config.toml").write_text('[history]\nmax_entries = 7\nmax_age = "2w"\n')
+    monkeypatch.setenv("SYSVENV_HOME", str(tmp_path))
+    assert run(arguments) == 0
+    assert asked == [most, dry_run]
 
 
 def test_the_context_comes_from_the_environment(core: Core, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -355,7 +383,7 @@ def test_no_home_can_be_told(monkeypatch: pytest.MonkeyPatch, capsys: Captured) 
 
 
 @pytest.mark.parametrize(
-    "arguments", [["undo"], ["history"], ["list-snapshots"], ["diff"], ["snapshot", "x"], ["hook"]]
+    "arguments", [["undo"], ["history"], ["list-snapshots"], ["diff"], ["snapshot", "x"], ["hook"], ["du"], ["gc"]]
 )
 def test_before_init(arguments: list[str], capsys: Captured) -> None:
     """Without an environment each command says what to type, and makes no directory."""

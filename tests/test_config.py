@@ -81,6 +81,12 @@ def test_unknown_keys_are_named(path: Path) -> None:
         ("[history]\nauto_baseline = 1\n", "history.auto_baseline cannot be 1", "true or false"),
         ("[history]\non_failure = []\n", "history.on_failure cannot be []", "keep or rollback"),
         ('[store]\nguard = "' + "x" * 500 + '"\n', "store.guard cannot be 'xxx", "all or text"),
+        ("[history]\nmax_entries = -1\n", "history.max_entries cannot be -1", "0: no limit"),
+        ("[history]\nmax_entries = '5'\n", "history.max_entries cannot be '5'", "whole number"),
+        ("[history]\nmax_age = 'soon'\n", "history.max_age cannot be 'soon'", "90d"),
+        ("[history]\nmax_age = true\n", "history.max_age cannot be true", "90d"),
+        ("[store]\nmax_size = -1\n", "store.max_size cannot be -1", "5GB"),
+        ("[store]\nmax_size = 1.5\n", "store.max_size cannot be 1.5", "5GB"),
         ("[history\n", "not valid TOML", "line 1"),
         ("\n\ncolor = = 3\n", "line 3", "mend it"),
         ("a = " + "[" * 100000, "not valid TOML", "mend it"),
@@ -117,6 +123,10 @@ def test_a_file_that_cannot_be_read(path: Path) -> None:
         ("store.keep_trees", "12", "  keep_trees = 12"),
         ("history.auto_baseline", "off", "auto_baseline = false"),
         ("store.guard", "text", 'guard = "text"'),
+        ("history.max_entries", "50", "max_entries = 50"),
+        ("history.max_age", "90d", 'max_age = "90d"'),
+        ("store.max_size", "5 GB", 'max_size = "5 GB"'),
+        ("store.max_size", "4096", "max_size = 4096"),
     ],
 )
 def test_setting_changes_one_line(path: Path, name: str, text: str, line: str) -> None:
@@ -129,7 +139,7 @@ def test_setting_changes_one_line(path: Path, name: str, text: str, line: str) -
     assert len(before) - 1 <= len([kept for kept in after if kept != line]) <= len(before)
     settings, warnings = load(str(path))
     assert not warnings
-    assert str(get(settings, name)).lower() in {text, {"yes": "true", "off": "false"}.get(text, text)}
+    assert str(get(settings, name)).lower() in {text.lower(), {"yes": "true", "off": "false"}.get(text, text)}
 
 
 @pytest.mark.parametrize("key", keys(), ids=lambda key: key.name)
@@ -182,6 +192,8 @@ def test_a_layout_we_do_not_understand_is_left_alone(path: Path, old: str) -> No
         ("store.keep_trees", "two", "cannot be 'two'"),
         ("store.keep_trees", "9" * 5000, "cannot be '999"),
         ("history.auto_baseline", "maybe", "cannot be 'maybe'"),
+        ("history.max_age", "a while", "cannot be 'a while'"),
+        ("store.max_size", '5"GB', "cannot be"),
         ("ui.colour", "never", "no setting is called ui.colour"),
         ("ui", "never", "no setting is called ui"),
     ],

@@ -13,9 +13,19 @@ from store.lock import Holder
 from sysvenv import config, history
 from sysvenv.dists import Change
 from sysvenv.history import Operation
-from sysvenv.operations.findings import Checkup, Comparison, FileChange, Finding, Listing, Status
-from sysvenv.operations.results import FileCounts, Initialised, Recorded, Rewound, Step
+from sysvenv.operations.findings import (
+    Checkup,
+    Comparison,
+    FileChange,
+    Finding,
+    Listing,
+    SnapshotSpace,
+    Space,
+    Status,
+)
+from sysvenv.operations.results import Collected, FileCounts, Initialised, Recorded, Rewound, Step
 from sysvenv.processes import Program
+from sysvenv.pruned import Pruned
 from sysvenv.render import (
     checkup,
     comparison,
@@ -26,6 +36,7 @@ from sysvenv.render import (
     overview,
     packages,
     setup,
+    space,
     timeline,
     words,
 )
@@ -539,11 +550,94 @@ def test_snapshots() -> None:
         "Come back to it: sysvenv restore ml-stack",
     ]
     assert printed(lambda screen: labels.deleted(screen, one))[1].endswith("sysvenv restore @4")
+    pruned = one._replace(recorded=False)
+    assert printed(lambda screen: labels.deleted(screen, pruned))[1].endswith("sysvenv gc")
     lines = printed(lambda screen: labels.table(screen, [one, other], NOW))
     assert lines[0] == "● ml-stack  118 packages  Python 3.11.7  @4  a minute ago"
     assert lines[-1] == "  web       1 package     Python 3.11.7  @4  just now"
     assert max(map(len, lines)) <= 80
     assert printed(lambda screen: labels.table(screen, []))[0].startswith("No snapshots yet")
+
+
+GONE = Collected(tuple(range(290)), 10, 9, 1, 300, 412, 55, 1234, 123_400_000, 0, 0, seconds=0.31)
+
+
+def test_what_gc_did() -> None:
+    """What left history and the store, what that frees, and how far undo still reaches."""
+    assert printed(lambda screen: space.collected(screen, GONE)) == [
+        "290 operations (@0 to @289) were pruned; 10 operations stay, undo can take back",
+        "9 operations.",
+        "1 ready tree, 712 manifests and segments, 1,234 files and 55 archives of copies",
+        "went, for nothing kept needs them.",
+        "Freed 123.4 MB in 0.31 s; it is being deleted now.",
+    ]
+    plan = GONE._replace(pruned=(3,), trees=0, copies=0, dry_run=True, idle=2_000_000, over=5_000_000)
+    lines = printed(lambda screen: space.collected(screen, plan))
+    assert lines[0] == "1 operation (@3) would be pruned; 10 operations stay, undo can take back 9"
+    assert "Would free 123.4 MB." in lines
+    assert "About 2.0 MB more lie in archives that hold needed copies too." in lines
+    assert any("5.0 MB more than store.max_size" in line for line in lines)
+    assert lines[-1] == "Nothing was changed (--dry-run)."
+    two = GONE._replace(pruned=(3, 4), rescued=("/home/u/late\x1b.log",))
+    lines = printed(lambda screen: space.collected(screen, two))
+    assert lines[0].startswith("2 operations (@3 and @4) were pruned")
+    assert lines[-1] == "  /home/u/late\\x1b.log"
+
+
+def test_gc_with_nothing_to_do() -> None:
+    """Said in two lines."""
+    nothing = Collected((), 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, notes=("A note",))
+    assert printed(lambda screen: space.collected(screen, nothing)) == [
+        "A note.",
+        "History keeps all of its 1 operation; undo can take back 0 operations.",
+        "Nothing to give back: all that is stored is needed.",
+    ]
+
+
+SPACE = Space(
+    live=872_000_000,
+    live_files=33_863,
+    history=60_000_000,
+    snapshots=0,
+    copies=66_000_000,
+    trees=16_900_000,
+    tree_count=1,
+    indexes=3_300_000,
+    states=3_000_000,
+    unclaimed=1_000,
+    trash=0,
+    rest=2_000_000,
+    operations=12,
+    named=(SnapshotSpace("baseline", 0, 0), SnapshotSpace("web", 4, 12_300_000)),
+)
+
+
+def test_where_the_space_is() -> None:
+    """A line for each place something is in, the sum of the store, the snapshots."""
+    assert printed(lambda screen: space.space(screen, SPACE)) == [
+        "Environment           872.0 MB  33,863 files",
+        "Store beyond it       151.2 MB  goes when the store goes",
+        "  history              60.0 MB  only the 12 operations need it",
+        "  second copies        66.0 MB  guard against edits in place",
+        "  ready trees          16.9 MB  1 tree, for the next undo or restore",
+        "  indexes               3.3 MB  what each file was when last looked at",
+        "  states                3.0 MB  manifests and segments",
+        "  not needed            1.0 kB  sysvenv gc gives it back",
+        "  the rest              2.0 MB  directories, reserve, rescued files",
+        "Snapshots: what deleting one, then sysvenv gc, would free",
+        "  baseline             0 Bytes  @0",
+        "  web                  12.3 MB  @4",
+    ]
+    assert json.loads(envelope.success("du", SPACE, []))["result"]["beyond"] == SPACE.beyond
+
+
+def test_history_says_where_it_begins() -> None:
+    """Pruned operations are no riddle."""
+    lines = printed(
+        lambda screen: timeline.listing(screen, listing(operation(), pruned=Pruned(((0, 3),), NOW)), now=NOW)
+    )
+    assert lines[-1].startswith("@3 and before were pruned by gc (last on 2027-")
+    assert lines[-1].endswith("; snapshots stay.")
 
 
 @pytest.mark.parametrize("outcome", ["created", "adopted", "brought back", "kept"])

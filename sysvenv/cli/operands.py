@@ -1,4 +1,4 @@
-"""The two notations of the command line: `@N` is an operation, a bare number a count."""
+"""The notations of the command line: `@N` is an operation, a bare number a count, `90d` an age, `5GB` a size."""
 
 from __future__ import annotations
 
@@ -33,3 +33,23 @@ def operation(text: str) -> int:
     if found is None:
         raise UsageError(f"{text!r} is not an operation.", "Give one as history shows it: @4")
     return int(found[1])
+
+
+def age(text: str) -> float:
+    """The seconds `90d` means. Raises UsageError."""
+    from sysvenv import quantities
+
+    try:
+        return quantities.age(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is not an age.", "Give days, or with a unit: 90d, 12w, 1y") from None
+
+
+def size(text: str) -> int:
+    """The bytes `5GB` means. Raises UsageError."""
+    from sysvenv import quantities
+
+    try:
+        return quantities.size(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is not a size.", "Give bytes, or with a unit: 500MB, 5GB, 2GiB") from None

@@ -31,6 +31,8 @@ COMMANDS = {
     "init": Entry("sysvenv.cli.init", "Make the environment, or take over the one there is.", _CARE),
     "doctor": Entry("sysvenv.cli.doctor", "Check everything, and put right what can be.", _CARE),
     "verify": Entry("sysvenv.cli.verify", "Read every file again and compare it with its digest.", _CARE),
+    "du": Entry("sysvenv.cli.du", "Show where the disk space is.", _CARE),
+    "gc": Entry("sysvenv.cli.gc", "Give back the disk space nothing needs any more.", _CARE),
     "config": Entry("sysvenv.cli.config", "Show or change settings.", _CARE),
     "hook": Entry("sysvenv.cli.hook", "Lay or remove the files that make pip call sysvenv.", ""),
 }

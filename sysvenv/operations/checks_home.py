@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator
 
 from store import store as stores
 from store import swap, trees
 from store.errors import StoreError
 from store.store import Store
-from sysvenv import config, history
+from sysvenv import config, history, pruned
 from sysvenv.errors import DamageFound, SysvenvError
 from sysvenv.history import History
 from sysvenv.home import Home
@@ -32,6 +33,7 @@ def examine(context: Context, *, busy: bool) -> Iterator[Problem]:
     yield _store(home)
     yield _one_filesystem(home)
     yield _head(home)
+    yield from _pruned(home)
     yield from _records(home)
     if not busy:
         yield from _unfinished(home)
@@ -162,6 +164,24 @@ def _records(home: Home) -> Iterator[Problem]:
         else:
             remedy = f"undo cannot go past @{number}; sysvenv restore can, to any other @N or snapshot."
             yield Problem(Finding("error", "history", sentence, remedy))
+
+
+def _pruned(home: Home) -> Iterator[Problem]:
+    """A statement that cannot be read is made anew: what is missing below the newest record counts as pruned."""
+    try:
+        pruned.read(home)
+    except DamageFound as error:
+
+        def restate() -> str:
+            _keep_evidence(home.pruned)
+            numbers = History(home).numbers()
+            missing = set(range(numbers[-1] if numbers else 0)).difference(numbers)
+            pruned.write(home, pruned.joined(pruned.Pruned(), missing, time.time()))
+            return f"It was written anew: {len(missing)} operations count as pruned."
+
+        yield Problem(Finding("error", "history", error.message, error.hint), early=restate)
+    except SysvenvError as error:
+        yield Problem(Finding("error", "history", error.message, error.hint))
 
 
 def _is_damaged(records: History, number: int) -> bool:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from sysvenv.dists import Change
 from sysvenv.history import Operation
 from sysvenv.operations.results import FileCounts
+from sysvenv.pruned import Pruned
 
 
 class Status(NamedTuple):
@@ -96,6 +97,49 @@ class Comparison(NamedTuple):
     """The operation this is the difference of."""
 
 
+class SnapshotSpace(NamedTuple):
+    """What a snapshot costs."""
+
+    name: str
+    operation: int
+    freed: int
+    """Bytes gc would free if it were deleted: what it alone needs."""
+
+
+class Space(NamedTuple):
+    """The outcome of du: allocated bytes, each inode counted once."""
+
+    live: int
+    """The environment, the user's files in it included."""
+    live_files: int
+    history: int
+    """Files only history and redo need."""
+    snapshots: int
+    """Files snapshots need, and the environment does not have."""
+    copies: int
+    """Pristine copies."""
+    trees: int
+    """Trees that stand ready: their directories and private files."""
+    tree_count: int
+    indexes: int
+    states: int
+    """Manifests and segments."""
+    unclaimed: int
+    """What nothing needs."""
+    trash: int
+    """What is being deleted."""
+    rest: int
+    operations: int
+    named: tuple[SnapshotSpace, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def beyond(self) -> int:
+        """What goes when the store goes."""
+        files = self.history + self.snapshots + self.copies + self.states + self.unclaimed
+        return files + self.trees + self.indexes + self.trash + self.rest
+
+
 class Listing(NamedTuple):
     """The outcome of history."""
 
@@ -109,3 +153,5 @@ class Listing(NamedTuple):
     broken: tuple[str, ...]
     """A sentence for each record that cannot be read."""
     current_manifest: str = ""
+    pruned: Pruned = Pruned()
+    """What gc removed."""

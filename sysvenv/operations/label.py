@@ -45,8 +45,9 @@ def label(session: Session, name: str, message: str) -> Snapshot:
 
 
 def delete_snapshot(context: Context, name: str) -> Snapshot:
-    """Drop a name; the state stays as long as history holds it."""
+    """Drop a name; the state stays as long as history holds it, and then until gc takes it."""
     if name == snapshots.BASELINE:
         raise UsageError("'baseline' cannot be deleted: clean --keep-baseline needs it.", "")
-    with recover.enter(context, f"sysvenv snapshot --delete {name}"):
-        return snapshots.delete(context.home, name)
+    with recover.enter(context, f"sysvenv snapshot --delete {name}") as session:
+        deleted = snapshots.delete(context.home, name)
+        return deleted._replace(recorded=deleted.operation in session.history.numbers())

@@ -10,7 +10,8 @@ from sysvenv.operations.findings import Listing
 
 def listing(home: Home, limit: int | None = None) -> Listing:
     """The operations, newest first, at most ``limit`` of them. Takes no lock."""
-    operations, broken = History(home).all()
+    records = History(home)
+    operations, broken = records.all()
     head = history.read_head(home)
     current = head.operation if head else -1
     newest_first = tuple(reversed(operations))
@@ -22,6 +23,7 @@ def listing(home: Home, limit: int | None = None) -> Listing:
         total=len(operations),
         broken=tuple(broken),
         current_manifest=head.manifest if head else "",
+        pruned=records.pruned(),
     )
 
 

@@ -43,6 +43,35 @@ class Recorded(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
+class Collected(NamedTuple):
+    """The outcome, or with ``dry_run`` the plan, of gc."""
+
+    pruned: tuple[int, ...]
+    """The operations that leave history, oldest first."""
+    kept: int
+    """How many stay."""
+    steps: int
+    """How many of these undo can take back, one after the other."""
+    trees: int
+    """How many trees that stood ready go, and so on."""
+    manifests: int
+    segments: int
+    copies: int
+    """Archives, and shared copies, that guarded against edits in place."""
+    objects: int
+    freed: int
+    """Bytes: allocated blocks of what has no other name."""
+    idle: int
+    """About how many bytes nobody needs stay, in archives that hold others too."""
+    over: int
+    """By how many bytes the store is still larger than it may be: what stays is needed."""
+    dry_run: bool = False
+    rescued: tuple[str, ...] = ()
+    """Absolute paths of files somebody had written into a tree after it was replaced."""
+    seconds: float = 0.0
+    notes: tuple[str, ...] = ()
+
+
 class Step(NamedTuple):
     """One operation that was, or would be, taken back or done again."""
 

@@ -103,7 +103,7 @@ def _plan_undo(session: Session, steps: int, to: int | None) -> Plan:
     if to is None:
         back = back[: steps - drifted]
         if len(back) + drifted < steps:
-            raise _too_far(len(back) + drifted, steps)
+            raise _too_far(session, back, len(back) + drifted, steps)
     left = position.manifest
     for operation in back:
         unknown = not undone and bool(drift.changed)
@@ -123,8 +123,8 @@ def _back(session: Session, steps: int, to: int | None) -> list[Operation]:
     found: list[Operation] = []
     number = session.position.operation
     while len(found) < steps if to is None else number != to:
-        operation = session.history.read(number)
-        if operation.parent < 0:
+        operation = _behind(session, number)
+        if operation is None:
             if to is None:
                 break
             session.history.read(to)
@@ -134,11 +134,24 @@ def _back(session: Session, steps: int, to: int | None) -> list[Operation]:
     return found
 
 
-def _too_far(possible: int, steps: int) -> NotFound:
+def _behind(session: Session, number: int) -> Operation | None:
+    """The operation, if it can be undone; None for the first one, and for one whose record gc removed."""
+    try:
+        operation = session.history.read(number)
+    except NotFound:
+        if number in session.history.pruned():
+            return None
+        raise
+    return operation if operation.parent >= 0 else None
+
+
+def _too_far(session: Session, back: list[Operation], possible: int, steps: int) -> NotFound:
+    end, pruned = back[-1].parent if back else session.position.operation, session.history.pruned()
+    why = f": {pruned.told(end)}." if end in pruned else "."
     if not possible:
-        return NotFound("There is nothing to undo.", "Run: sysvenv history")
+        return NotFound(f"There is nothing to undo{why}", "Run: sysvenv history")
     counted = "1 operation" if possible == 1 else f"{possible} operations"
-    return NotFound(f"Only {counted} can be undone, not {steps}.", f"Run: sysvenv undo {possible}")
+    return NotFound(f"Only {counted} can be undone, not {steps}{why}", f"Run: sysvenv undo {possible}")
 
 
 def _plan_redo(session: Session, steps: int) -> Plan:
@@ -328,7 +341,8 @@ def _told_of_taken(taken: list[bytes], old: Checkout) -> list[str]:
 
 
 def _first_state(session: Session) -> Manifest:
-    return session.manifest(session.history.read(0).manifest)
+    """The oldest that history still tells of."""
+    return session.manifest(session.history.read(session.history.numbers()[0]).manifest)
 
 
 def fresh_state(session: Session) -> str:

@@ -101,6 +101,11 @@ class Session:
             self._uv_lock.release()
         self._lock.release()
         purge.empty_trash(self.home)
+        if self.history.has_grown:
+            self.history.has_grown = False
+            from sysvenv.operations import tidy
+
+            tidy.start(self.home, self.context.config, self.context.tool_python)
 
     def _hold_off_uv(self) -> None:
         """uv takes this lock while it changes a venv, so we wait for it, and it for us."""

@@ -159,6 +159,8 @@ def _since_snapshot(session: Session) -> tuple[list[Operation], list[str]]:
         try:
             operation = session.history.read(number)
         except (SysvenvError, OSError) as error:
+            if number in session.history.pruned():
+                break
             return [], [str(error)]
         if operation.manifest in states:
             break

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from store import verify as kept
 from store.errors import StoreError
 from store.verify import Fault
-from sysvenv import snapshots
+from sysvenv import pruned, snapshots
 from sysvenv.errors import SysvenvError
 from sysvenv.operations import look
 from sysvenv.operations.findings import Checkup, Finding
@@ -42,10 +42,15 @@ def _records(session: Session) -> tuple[list[Finding], set[str]]:
     names = {session.position.manifest, *(undone.manifest for undone in session.position.undone)}
     operations, broken = session.history.all()
     findings += [Finding("error", "history", sentence, FIX) for sentence in broken]
+    try:
+        known = pruned.read(session.home)
+    except SysvenvError as error:
+        known = pruned.Pruned()
+        findings.append(Finding("error", "history", error.message, error.hint))
     numbers = set(session.history.numbers())
     for operation in operations:
         names |= {operation.manifest_before, operation.manifest}
-        if operation.parent >= 0 and operation.parent not in numbers:
+        if operation.parent >= 0 and operation.parent not in numbers and operation.parent not in known:
             sentence = f"@{operation.number} follows @{operation.parent}, of which there is no record."
             findings.append(Finding("error", "history", sentence, "Run: sysvenv history"))
     if not findings:

@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Sequence
 
-from sysvenv.operations.findings import Checkup
+from sysvenv.operations.findings import Checkup, Space
 
 VERSION = 1
 """Grows when a field changes its meaning or goes; new fields may come at any time."""
@@ -42,6 +42,8 @@ def _plain(value: object) -> object:
     """What JSON has a word for. Named tuples become objects, sets sorted arrays."""
     if isinstance(value, Checkup):
         return {**_fields(value), "damaged": value.damaged}
+    if isinstance(value, Space):
+        return {**_fields(value), "beyond": value.beyond}
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         return _fields(value)
     if isinstance(value, dict):

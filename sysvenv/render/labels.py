@@ -18,9 +18,12 @@ def taken(screen: Screen, snapshot: Snapshot) -> None:
 
 
 def deleted(screen: Screen, snapshot: Snapshot) -> None:
-    """Write that the label is gone, and that the state is not."""
+    """Write that the label is gone, and where the state still is."""
     screen.paragraph(f"Snapshot {snapshot.name} is deleted; the environment is untouched.")
-    screen.line("That state is still in history: ", (f"sysvenv restore @{snapshot.operation}", "bold"))
+    if snapshot.recorded:
+        screen.line("That state is still in history: ", (f"sysvenv restore @{snapshot.operation}", "bold"))
+    else:
+        screen.line("What only it held is given back by: ", ("sysvenv gc", "bold"))
 
 
 def table(screen: Screen, snapshots: Sequence[Snapshot], now: float | None = None) -> None:

@@ -81,5 +81,7 @@ def _footer(screen: Screen, result: Listing) -> None:
         numbers = words.listed([*(f"@{number}" for number in result.redoable[:3]), *more])
         steps = f" {len(result.redoable)}" if len(result.redoable) > 1 else ""
         screen.paragraph(f"Undone, and brought back by sysvenv redo{steps}: {numbers}", style="dim")
+    if result.pruned.ranges:
+        screen.paragraph(words.sentence(f"{result.pruned.told(result.pruned.last)}; snapshots stay"), style="dim")
     for sentence in result.broken:
         screen.paragraph(words.sentence(sentence), style="red", indent="  ", first="")
