@@ -110,8 +110,8 @@ def discard(path: bytes) -> None:
 
 
 def read(path: bytes) -> bytes:
-    """All bytes of a file."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    """All bytes of a file. Never waits: a FIFO in its place is read as empty."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(fd, "rb", buffering=0) as file:
         return file.readall() or b""
 

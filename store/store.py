@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Iterable
 
 from store import disk, objects
-from store.errors import Damaged, StoreError
+from store.errors import Changed, Damaged, StoreError
 from store.manifests import Manifests
 from store.objects import Objects
 from store.pristine import Pristine
@@ -31,9 +33,10 @@ class Store:
         self.indexes = root + b"/index"
         self.rescued = root + b"/rescued"
 
-    def heal(self, entry: Entry, *, thorough: bool = False) -> bool:
+    def heal(self, entry: Entry, *, thorough: bool = False, elsewhere: Iterable[bytes] = ()) -> bool:
         """Make sure the object of ``entry`` is intact, rebuilding it if need be: from its own content, which chmod and
-        touch leave as it was, or from its pristine copy.
+        touch leave as it was, from its pristine copy, from an object of the same content, or from one of the files
+        ``elsewhere`` that may have it.
 
         What answers lstat as it should is believed, unless ``thorough`` asks to read it.
         Returns whether anything had to be done. The inode found in its place is kept under its own name: it is
@@ -49,15 +52,37 @@ class Store:
             return False
         if content is None:
             content = self.pristine.read(entry.digest)
+        if content is None and elsewhere:
+            content = objects.holding(entry, [*self.objects.twins(entry), *elsewhere])
         if content is None:
             raise Damaged(
-                f"Object {entry.object_name} was changed in place and no pristine copy of it is kept.",
-                "Run: sysvenv verify",
+                f"Object {entry.object_name} was changed or lost, and no copy of it is kept.",
+                "Run: sysvenv doctor --fix",
             )
+        self.rebuild(entry, content)
+        return True
+
+    def rebuild(self, entry: Entry, content: bytes) -> None:
+        """Give the object of ``entry`` a new inode with ``content``. What stands in its place is kept: it is somebody's
+        edit, and becomes an object of its own; what is no file, or cannot be read, goes to ``rescued/``."""
         place = self.objects.path(entry)
-        if os.path.lexists(place):
-            self.objects.link_in(place, objects.observe(place))
+        try:
+            found = os.lstat(place)
+        except (FileNotFoundError, NotADirectoryError):
+            found = None
+        if found is not None and not (stat.S_ISREG(found.st_mode) and self._kept_as_itself(place)):
+            aside = os.path.join(self.rescued, b"objects", os.path.basename(place))
+            os.makedirs(os.path.dirname(aside), mode=0o700, exist_ok=True)
+            while os.path.lexists(aside):
+                aside += b"~"
+            os.rename(place, aside)
         self.objects.replace(entry, content)
+
+    def _kept_as_itself(self, place: bytes) -> bool:
+        try:
+            self.objects.link_in(place, objects.observe(place))
+        except (PermissionError, Changed):
+            return False
         return True
 
 
@@ -67,18 +92,33 @@ def create(root: bytes) -> None:
     for name in DIRECTORIES:
         os.makedirs(os.path.join(root, name), mode=0o700, exist_ok=True)
     if not os.path.exists(root + b"/VERSION"):
-        disk.write_durably(root + b"/VERSION", VERSION)
+        state_version(root)
+
+
+def state_version(root: bytes) -> None:
+    """Write the file that says which version of the format the store has."""
+    disk.write_durably(root + b"/VERSION", VERSION)
 
 
 def open_store(root: bytes, *, guard_text_only: bool = False) -> Store:
-    """The store at ``root``. Raises StoreError when it is not there or of a version we do not know."""
+    """The store at ``root``. Raises StoreError when it is not there or of a version we do not know, Damaged where
+    what is there does not say its version."""
     try:
         found = disk.read(root + b"/VERSION")
-    except FileNotFoundError:
-        raise StoreError(f"There is no store at {os.fsdecode(root)}.", "Run: sysvenv init") from None
+    except (FileNotFoundError, IsADirectoryError):
+        if not os.path.isdir(root + b"/objects"):
+            raise StoreError(f"There is no store at {os.fsdecode(root)}.", "Run: sysvenv init") from None
+        found = b""
     if found != VERSION:
-        raise StoreError(
-            f"The store at {os.fsdecode(root)} says {found[:60]!r}; this sysvenv reads {VERSION.decode().strip()!r}.",
-            "It was written by a newer sysvenv: install that one again.",
-        )
+        raise _unknown(os.fsdecode(root), found)
     return Store(root, guard_text_only=guard_text_only)
+
+
+def _unknown(root: str, found: bytes) -> StoreError:
+    words = found.split(b" ")
+    if words[:2] != [b"sysvenv", b"store"] or not words[-1].strip().isdigit():
+        return Damaged(f"{root}/VERSION is missing or does not name a version.", "Run: sysvenv doctor --fix")
+    return StoreError(
+        f"The store at {root} says {found[:60]!r}; this sysvenv reads {VERSION.decode().strip()!r}.",
+        "It was written by a newer sysvenv: install that one again.",
+    )
