@@ -41,3 +41,10 @@ def of_open_file(fd: int) -> tuple[str, int]:
     for _ in reading:
         pass
     return reading.digest(), reading.size
+
+
+def sha256(content: bytes) -> str:
+    """The digest packaging goes by, in hexadecimal digits."""
+    import hashlib
+
+    return hashlib.sha256(content).hexdigest()

@@ -109,6 +109,15 @@ def discard(path: bytes) -> None:
         return
 
 
+def set_aside(path: bytes) -> bytes:
+    """Give a damaged file, or what else stands where it belongs, another name beside it: it is evidence. Returns that."""
+    aside = path + b".damaged"
+    while os.path.lexists(aside):
+        aside += b"~"
+    os.rename(path, aside)
+    return aside
+
+
 def read(path: bytes) -> bytes:
     """All bytes of a file. Never waits: a FIFO in its place is read as empty."""
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

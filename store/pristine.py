@@ -106,20 +106,22 @@ class Pristine:
             pieces = {name: frame[member.offset : member.offset + member.size] for name, member in inside}
             yield {name: bytes(piece) for name, piece in pieces.items() if digest.of_bytes(piece) == name}
 
-    def renew(self, segment: str, sources: Iterable[tuple[Entry, bytes]]) -> None:
+    def renew(self, segment: str, sources: Iterable[tuple[Entry, bytes]], *, text_only: bool) -> bool:
         """Write the archive for ``segment`` anew, durably: what is intact in the one there is, and the files
-        ``sources``, each with the entry it was found to be."""
+        ``sources``, each with the entry it was found to be. Returns whether there was anything to write."""
         try:
             members = self.members(self.archive_path(segment))
         except (Damaged, OSError):
             members = {}  # there is none, or its table is lost: then nothing in it can be found
-        with Archive(self, text_only=False) as archive:
+        with Archive(self, text_only=text_only) as archive:
             for contents in self.intact(members):
                 for name, content in contents.items():
                     archive.add_content(name, content)
             for entry, source in sources:
                 archive.add(entry, source, None if entry.size > FRAME else disk.read(source))
-            disk.barrier(self.root, archive.finish(segment, replace=True))
+            new = archive.finish(segment, replace=True)
+        disk.barrier(self.root, new)
+        return bool(new)
 
     def _candidates(self, content: str) -> Iterator[bytes]:
         try:

@@ -57,7 +57,7 @@ def grouped(session: Session, faults: Iterable[Fault]) -> list[Group]:
         places = {place for fault in group for place in everywhere[fault.subject, fault.name]}
         fences = any(fault.loses for fault in group)
         finding = _finding(group)._replace(
-            states=_states(named, places), distributions=_distributions(session, places), fences=fences
+            states=_states(named, places), distributions=distributions_at(session, places), fences=fences
         )
         found.append(Group(finding, tuple(group)))
     return found
@@ -157,7 +157,8 @@ def _states(named: Mapping[str, list[str]], places: Iterable[Place]) -> tuple[st
     return tuple(words for name, each in named.items() if name in concerned for words in each)
 
 
-def _distributions(session: Session, places: Iterable[Place]) -> tuple[str, ...]:
+def distributions_at(session: Session, places: Iterable[Place]) -> tuple[str, ...]:
+    """ "demo 1.0": the distributions whose files lie there."""
     found = set()
     for place in places:
         if place.owner in ("", manifest.REST):

@@ -20,7 +20,8 @@ def taken(screen: Screen, snapshot: Snapshot) -> None:
 def deleted(screen: Screen, snapshot: Snapshot) -> None:
     """Write that the label is gone, and that the state is not."""
     screen.paragraph(f"Snapshot {snapshot.name} is deleted; the environment is untouched.")
-    screen.line("That state is still in history: ", (f"sysvenv restore @{snapshot.operation}", "bold"))
+    if snapshot.operation >= 0:
+        screen.line("That state is still in history: ", (f"sysvenv restore @{snapshot.operation}", "bold"))
 
 
 def table(screen: Screen, snapshots: Sequence[Snapshot], now: float | None = None) -> None:
