@@ -66,6 +66,10 @@ class Pristine:
                 return candidate
         return None
 
+    def holds(self, content: str) -> bool:
+        """Whether a copy of the content with that digest is kept, as far as tables tell; it is not read."""
+        return os.path.lexists(self.copy_path(content)) or content in self._known_members()
+
     def archives(self) -> Iterator[bytes]:
         """The path of every archive."""
         for directory, _, names in os.walk(self.root):
@@ -128,19 +132,23 @@ class Pristine:
             yield disk.read(self.copy_path(content))
         except FileNotFoundError:
             pass
+        for member in self._known_members().get(content, ()):
+            try:
+                yield self.extract(member)
+            except Damaged:
+                continue
+
+    def _known_members(self) -> dict[str, list[Member]]:
+        """The tables of all archives together."""
         if self._members is None:
             self._members = {}
             for archive in self.archives():
                 try:
                     for name, member in self.members(archive).items():
                         self._members.setdefault(name, []).append(member)
-                except Damaged:
+                except (Damaged, OSError):
                     continue  # verify reports it; another archive may still hold the content
-        for member in self._members.get(content, ()):
-            try:
-                yield self.extract(member)
-            except Damaged:
-                continue
+        return self._members
 
     def reflink(self, content: str, source: bytes) -> bool:
         """Keep a copy of ``source``, whose digest is ``content``, that shares its blocks; False: they cannot be."""

@@ -14,7 +14,7 @@ from sysvenv.errors import DamageFound, SysvenvError
 from sysvenv.history import History
 from sysvenv.home import Home
 from sysvenv.operations.findings import Finding
-from sysvenv.operations.problems import FIX, Problem, fine, some
+from sysvenv.operations.problems import FIX, Problem, fine, many, some
 from sysvenv.whereabouts import Whereabouts
 
 
@@ -27,7 +27,7 @@ def examine(home: Home) -> Iterator[Problem]:
         return
     yield _head(home, found)
     records = list(_records(home)) + list(_chain(home, found))
-    yield from records or [fine("history", f"{_many(len(History(home).numbers()), 'operation')} can be read.")]
+    yield from records or [fine("history", f"{many(len(History(home).numbers()), 'operation')} can be read.")]
     yield from _marker(home)
     yield from _labels(home)
 
@@ -195,7 +195,3 @@ def _labels(home: Home) -> Iterator[Problem]:
     if strange:
         sentence = f"Files among the snapshots that are none: {some(strange)}."
         yield Problem(Finding("warning", "snapshot", sentence, "Look at them, and remove them if nothing needs them."))
-
-
-def _many(count: int, noun: str) -> str:
-    return f"1 {noun}" if count == 1 else f"{count} {noun}s"

@@ -10,6 +10,7 @@ from store import harm, inventory
 from store import verify as kept
 from store.errors import StoreError
 from store.harm import Place
+from store.inventory import Oddity
 from store.store import Store
 from store.tree import Tree
 from store.verify import Fault, Verified
@@ -17,7 +18,7 @@ from sysvenv import manifest, records
 from sysvenv.errors import SysvenvError
 from sysvenv.operations import states
 from sysvenv.operations.findings import Finding
-from sysvenv.operations.problems import FIX, some
+from sysvenv.operations.problems import FIX, many, some
 from sysvenv.operations.session import Session
 
 RECORD = b".dist-info/RECORD"
@@ -63,14 +64,14 @@ def grouped(session: Session, faults: Iterable[Fault]) -> list[Group]:
     return found
 
 
-def oddities(session: Session) -> list[Finding]:
+def oddities(session: Session, noticed: Iterable[Oddity] | None = None) -> list[Finding]:
     """What lies in the store and does not belong there, and directories that others may enter."""
     found: dict[str, list[str]] = {}
-    for oddity in inventory.take(session.store):
+    for oddity in inventory.take(session.store) if noticed is None else noticed:
         found.setdefault(oddity.what, []).append(os.fsdecode(oddity.path) or session.home.store)
     told = []
     if names := found.get(inventory.STRANGE):
-        sentence = f"{_many(len(names), 'name')} in the store that sysvenv did not give: {some(names)}."
+        sentence = f"{many(len(names), 'name')} in the store that sysvenv did not give: {some(names)}."
         told.append(Finding("warning", "store", sentence, "Look at it, and remove it if nothing needs it."))
     if names := found.get(inventory.OPEN):
         told.append(Finding("warning", "permissions", f"Directories whose mode is not 0700: {some(names)}.", FIX))
@@ -79,8 +80,30 @@ def oddities(session: Session) -> list[Finding]:
         owner = os.lstat(session.home.store).st_uid
         told.append(Finding("error", "permissions", sentence, f"Run: sudo chown -R {owner} {session.home.store}"))
     if names := found.get(inventory.MISPLACED):
-        told.append(Finding("error", "store", f"Something stands where a directory belongs: {some(names)}.", FIX))
+        sentence = f"Something stands where a directory belongs: {some(names)}."
+        told.append(Finding("error", "store", sentence, "Move it away, then run: sysvenv doctor --fix"))
     return told
+
+
+def inner_oddities(session: Session) -> list[Finding]:
+    """The same, but for what doctor tells of the store as a whole."""
+    return oddities(session, [each for each in inventory.take(session.store) if each.path])
+
+
+def closed(session: Session, finding: Finding) -> Finding:
+    """Oddities put right: directories that others may enter are closed."""
+    if finding.remedy != FIX:
+        return finding
+    for oddity in inventory.take(session.store):
+        if oddity.what == inventory.OPEN:
+            os.chmod(os.path.join(session.store.root, oddity.path), inventory.PRIVATE)
+    return finding._replace(message=f"{finding.message} They are 0700 now.", fixed=True)
+
+
+def all_well(found: Verified, *, quick: bool) -> str:
+    """A sentence for a store in which nothing is wrong."""
+    how = "what lstat says of them" if quick else "their content"
+    return f"{many(found.objects, 'object')} of the store: {how} is what their names say."
 
 
 def sound(found: Verified, *, quick: bool) -> list[Finding]:
@@ -88,10 +111,10 @@ def sound(found: Verified, *, quick: bool) -> list[Finding]:
     contents = "times and sizes are as the name says" if quick else "the content is what the name says"
     state = "listed" if quick else "intact"
     parts = {
-        kept.MANIFEST: f"{_many(found.manifests, 'manifest')} can be read.",
-        kept.SEGMENT: f"{_many(found.segments, 'segment')} can be read.",
-        kept.OBJECT: f"{_many(found.objects, 'object')} checked: {contents}.",
-        kept.PRISTINE: f"{_many(found.copies, 'pristine file')} {state}.",
+        kept.MANIFEST: f"{many(found.manifests, 'manifest')} can be read.",
+        kept.SEGMENT: f"{many(found.segments, 'segment')} can be read.",
+        kept.OBJECT: f"{many(found.objects, 'object')} checked: {contents}.",
+        kept.PRISTINE: f"{many(found.copies, 'pristine file')} {state}.",
     }
     faulty = {fault.subject for fault in found.faults}
     return [Finding("ok", subject, sentence) for subject, sentence in parts.items() if subject not in faulty]
@@ -172,12 +195,8 @@ def distributions_at(session: Session, places: Iterable[Place]) -> tuple[str, ..
     return tuple(sorted(found))
 
 
-def _many(count: int, noun: str) -> str:
-    return f"1 {noun}" if count == 1 else f"{count} {noun}s"
-
-
 def _count(group: list[Fault], noun: str) -> str:
-    return f"{_many(len(group), noun)} {'is' if len(group) == 1 else 'are'}"
+    return f"{many(len(group), noun)} {'is' if len(group) == 1 else 'are'}"
 
 
 def _names(group: list[Fault]) -> str:

@@ -21,8 +21,8 @@ def empty_trash(home: Home) -> bool:
     try:
         if not trees.has_trash(store):
             return False
-    except FileNotFoundError:
-        return False
+    except OSError:
+        return False  # there is no trash, or something else stands there, which doctor tells of
     child = os.fork()
     if child:
         os.waitpid(child, 0)  # it ends at once; the grandchild belongs to init and leaves no zombie with us
