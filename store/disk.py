@@ -110,7 +110,7 @@ def discard(path: bytes) -> None:
 
 
 def set_aside(path: bytes) -> bytes:
-    """Give a damaged file, or what else stands where it belongs, another name beside it: it is evidence. Returns that."""
+    """Give a damaged file, or what else stands where it belongs, another name beside it, as evidence; returns that."""
     aside = path + b".damaged"
     while os.path.lexists(aside):
         aside += b"~"

@@ -46,8 +46,8 @@ class Entry(NamedTuple):
         return self.kind == FILE and self.size > 0
 
     def same(self, other: "Entry | None") -> bool:
-        """Whether both look alike to a user: everything but the twin number is equal, and only the bits are missing that
-        the rebuilt file ``self`` cannot have of ``other``."""
+        """Whether both look alike to a user: everything but the twin number is equal, and of the mode only bits are
+        missing that ``self``, should it have been rebuilt, cannot have."""
         if other is None:
             return False
         rebuilt = self.kind == FILE and lacks_only_those(self.mode, other.mode)

@@ -38,7 +38,7 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
 
 
 class Caches(NamedTuple):
-    """Where installers keep what they fetched, and what they installed for this user alone; "" where that is unknown."""
+    """Where installers keep what they fetched, and what they install for one user; "" where that is unknown."""
 
     pip: str
     uv: str

@@ -21,6 +21,7 @@ INTERRUPTED = "interrupted"
 PENDING = "pending"
 FAR = 1e11
 """Seconds since the epoch that no clock of ours will show: the year 5138."""
+_STATE = re.compile(r"[0-9a-f]{32}")
 _RECORD = re.compile(r"([0-9]{3,})_(before|after)\.json")
 
 
@@ -294,6 +295,8 @@ def _check(number: int, operation: Operation) -> None:
         raise ValueError(f"its status is {operation.status!r}")
     if not all(0 <= moment < FAR for moment in (operation.started, operation.finished)):
         raise ValueError("its times are none")
+    if not all(not name or _STATE.fullmatch(name) for name in (operation.manifest_before, operation.manifest)):
+        raise ValueError("it names no state")
     if not all(isinstance(word, str | None) for change in operation.packages for word in change):
         raise ValueError("its packages are none")
     if not all(isinstance(origin, dict) for origin in operation.origins.values()):

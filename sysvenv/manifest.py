@@ -29,7 +29,9 @@ def distributions(manifest: Manifest) -> list[Distribution]:
     try:
         return [dists.from_json(value) for value in manifest.about.get("distributions", [])]
     except (ValueError, TypeError, AttributeError) as error:
-        raise DamageFound(f"What a manifest says of packages makes no sense ({error}).", "Run: sysvenv verify") from None
+        raise DamageFound(
+            f"What a manifest says of packages makes no sense ({error}).", "Run: sysvenv verify"
+        ) from None
 
 
 def interpreter(manifest: Manifest) -> Interpreter | None:

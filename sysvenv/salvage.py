@@ -1,4 +1,4 @@
-"""Salvage: contents that are lost in the store, looked for in other places of this machine and, if that is wanted, online.
+"""Salvage: contents that the store lost, looked for elsewhere on this machine and, if that is wanted, online.
 
 Nothing is believed for its place: each content found is compared with the digest it is wanted by.
 """
@@ -101,7 +101,9 @@ def download(python: str, origins: Iterable[Origin], environ: dict[str, str], in
     return sorted(os.path.join(into, name) for name in os.listdir(into) if name.endswith(".whl"))
 
 
-def downloaded(wanted: list[Wanted], python: str, origins: Iterable[Origin], environ: dict[str, str]) -> dict[str, bytes]:
+def downloaded(
+    wanted: list[Wanted], python: str, origins: Iterable[Origin], environ: dict[str, str]
+) -> dict[str, bytes]:
     """Digest -> content, of what is found in wheels that are fetched for it."""
     with tempfile.TemporaryDirectory(prefix="sysvenv-") as place:
         return dict(in_wheels(wanted, download(python, origins, environ, place)))

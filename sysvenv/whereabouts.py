@@ -38,9 +38,11 @@ def find(home: Home) -> Whereabouts:
     if head is None:
         return _concluded(home, marked, trouble)
     position = marked if marked is not None and marked.sequence > head.sequence else head
-    if position.operation >= 0 and not history.is_known(home, position.operation):
-        return _concluded(home, marked, f"{home.head} names @{position.operation}, of which there is no record.")
-    return Whereabouts(position)
+    if position.operation < 0 or history.is_known(home, position.operation):
+        return Whereabouts(position)
+    return _named_by_state(home, position) or _concluded(
+        home, marked, f"{home.head} names @{position.operation}, of which there is no record."
+    )
 
 
 def mend(home: Home, found: Whereabouts) -> None:
@@ -58,6 +60,27 @@ def _marked(home: Home) -> Position | None:
     except (KeyError, TypeError, ValueError):
         return None
     return found if found is not None and history.is_known(home, found.operation) else None
+
+
+def _named_by_state(home: Home, position: Position) -> Whereabouts | None:
+    """Of an operation without a record, the state may still be known: then that is where the environment stands."""
+    if not _is_kept(home, position.manifest):
+        return None
+    operations, _ = History(home).all()
+    leading = [operation.number for operation in operations if operation.manifest == position.manifest]
+    if not leading:
+        return Whereabouts(position)  # the record was lost, and the position is right all the same
+    trouble = f"{home.head} names @{position.operation}, of which there is no record."
+    found = position._replace(sequence=position.sequence + 1, operation=leading[-1])
+    return Whereabouts(found, trouble, f"@{leading[-1]}, which led to the state it names")
+
+
+def _is_kept(home: Home, manifest: str) -> bool:
+    try:
+        stores.Store(os.fsencode(home.store)).manifests.read(manifest)
+    except (StoreError, OSError):
+        return False
+    return True
 
 
 def _concluded(home: Home, marked: Position | None, trouble: str) -> Whereabouts:
@@ -78,13 +101,12 @@ def _concluded(home: Home, marked: Position | None, trouble: str) -> Whereabouts
 
 def _last_outcome(home: Home) -> Operation | None:
     """The newest operation with a readable record of its end and a manifest that is there."""
-    records, kept = History(home), stores.Store(os.fsencode(home.store)).manifests
+    records = History(home)
     for number in reversed(records.numbers()):
         try:
             operation = records.read(number)
-            if operation.manifest:
-                kept.read(operation.manifest)
-                return operation
-        except (SysvenvError, StoreError, OSError):
+        except SysvenvError:
             continue
+        if operation.manifest and _is_kept(home, operation.manifest):
+            return operation
     return None

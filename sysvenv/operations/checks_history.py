@@ -99,11 +99,16 @@ def _chain(home: Home, found: Whereabouts) -> Iterator[Problem]:
         if operation.is_pending and number != numbers[-1] and number not in undone:
             finding = Finding("error", "history", f"The record of how @{number} ended is missing.", FIX)
             yield Problem(finding, early=_ending(records, number))
+    stands = found.position.operation
+    if stands >= 0 and stands not in numbers:
+        sentence = f"The environment stands at @{stands}, of which there is no record."
+        remedy = f"undo cannot go past @{stands}; sysvenv restore can, to any other @N or snapshot."
+        yield Problem(Finding("error", "history", sentence, remedy))
     lost = sorted(undone - set(numbers))
     if lost:
         sentence = f"HEAD says that redo brings back {some(f'@{number}' for number in lost)}, without a record."
         yield Problem(Finding("error", "history", sentence, "Other operations can be restored: sysvenv history"))
-    named = {operation.parent for operation in operations} | undone
+    named = {operation.parent for operation in operations} | undone | {stands}
     gaps = sorted(set(range(numbers[0], numbers[-1])) - set(numbers) - named) if numbers else []
     if gaps:
         sentence = f"Numbers without a record: {some(f'@{number}' for number in gaps)}."

@@ -110,7 +110,9 @@ def _store(home: Home) -> Iterator[Problem]:
             stores.create(root)
             return "They were made anew, empty."
 
-        yield Problem(Finding("error", "store", f"Directories of the store are missing: {some(lost)}.", FIX), early=complete)
+        yield Problem(
+            Finding("error", "store", f"Directories of the store are missing: {some(lost)}.", FIX), early=complete
+        )
     else:
         yield fine("store", "The store has a version this sysvenv reads.")
 

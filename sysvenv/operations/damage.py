@@ -162,7 +162,9 @@ def _finding(group: list[Fault]) -> Finding:
         sentence = (
             f"{_count(group, 'file')} not what its RECORD says, and was not when sysvenv first saw it: {_names(group)}."
         )
-        return Finding("warning", "record", sentence, "If that was not you, install it again: pip install --force-reinstall.")
+        return Finding(
+            "warning", "record", sentence, "If that was not you, install it again: pip install --force-reinstall."
+        )
     if fault.what == kept.UNGUARDED:
         sentence = f"{_count(group, 'object')} without a second copy, so an edit in place could not be undone: "
         return Finding("warning", kept.OBJECT, sentence + _names(group) + ".", FIX)

@@ -25,7 +25,7 @@ class Elsewhere(NamedTuple):
     uv_cache: str = ""
     user_base: str = ""
     """Where `pip install --user` puts things."""
-    environ: Mapping[str, str] = {}  # noqa: RUF012 (a NamedTuple default is shared, and never written to)
+    environ: Mapping[str, str] = {}
     """For pip, should it download."""
     agree: Callable[[list[str]], bool] = _nobody
     """Asks whether these distributions ("demo 1.0") may be downloaded."""

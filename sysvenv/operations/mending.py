@@ -184,7 +184,9 @@ class Mender:
             session.move_to(position._replace(sequence=position.sequence + 1, manifest=captured.name))
             session.set_index(captured.found)
         if lost:
-            sentence = f"No tree tells what was in {some(fault.name for fault in lost)}; states that need it are refused."
+            sentence = (
+                f"No tree tells what was in {some(fault.name for fault in lost)}; states that need it are refused."
+            )
             raise Damaged(sentence, "Bring it back from a backup, or go on without these states.")
         return "It was told anew from the trees that are laid out."
 

@@ -123,7 +123,9 @@ class Session:
             return ""
         if stat.S_ISDIR(mode):
             return ""
-        return f"{self.home.venv} is {'a symlink' if stat.S_ISLNK(mode) else 'a file'}, not the environment's directory."
+        return (
+            f"{self.home.venv} is {'a symlink' if stat.S_ISLNK(mode) else 'a file'}, not the environment's directory."
+        )
 
     def _open(self) -> None:
         if odd := self.odd_place():
@@ -166,6 +168,8 @@ class Session:
         from sysvenv import whereabouts
 
         found = whereabouts.find(self.home)
+        if not found.trouble:
+            return found.position
         whereabouts.mend(self.home, found)
         self.notes.append(f"{found.trouble} It was written anew: the environment stands at {found.chosen}.")
         return found.position

@@ -53,7 +53,7 @@ def _configuration(session: Session) -> Iterator[Finding]:
 
 
 def _ready(session: Session) -> Iterator[Finding]:
-    """Trees that stand ready: they are derived, audited again before they go live, and laid anew where they are lost."""
+    """Trees that stand ready. They are derived: audited before they go live, and laid anew where they are lost."""
     store = session.store
     differing = 0
     useless: list[bytes] = []
