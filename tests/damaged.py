@@ -1,6 +1,6 @@
-"""A home with history, made once and copied, to be damaged; and what every damage must leave possible. A plugin of tests.
+"""A home with history, made once and copied, to be damaged; what each damage must leave possible. A plugin of tests.
 
-@0 is the beginning, @1 installed demo 1.0 (snapshot ``one``), @2 upgraded it to 2.0, @3 was a ``clean`` that was undone.
+@0 is the beginning, @1 installed demo 1.0 (snapshot ``one``), @2 upgraded it to 2.0, @3 was a ``clean``, undone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Damaged history: records, HEAD, the live tree's marker, labels. Each is found and named, and mended where it can be."""
+"""Damaged history: records, HEAD, the live tree's marker, labels. Each is found, named, and mended where it can be."""
 
 from __future__ import annotations
 
