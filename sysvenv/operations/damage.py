@@ -56,7 +56,7 @@ def grouped(session: Session, faults: Iterable[Fault]) -> list[Group]:
     found = []
     for _, group in sorted(groups.items(), key=lambda item: str(item[0])):
         places = {place for fault in group for place in everywhere[fault.subject, fault.name]}
-        fences = any(fault.loses for fault in group)
+        fences = bool(places) and any(fault.loses for fault in group)
         finding = _finding(group)._replace(
             states=_states(named, places), distributions=distributions_at(session, places), fences=fences
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from store.errors import Busy, StoreError
 from store.lock import Lock
@@ -40,7 +40,7 @@ def doctor(
         missing = Finding("error", "home", f"There is no environment at {home.root} yet.", "Run: sysvenv init")
         return Checkup((missing,))
     busy = status.holder(home)
-    around = list(checks_home.examine(context, busy=bool(busy)))
+    around = _gathered(checks_home.examine(context, busy=bool(busy)))
     findings = _early(context, around) if fix else [problem.finding for problem in around]
     try:
         session = look.glance(context)
@@ -58,6 +58,17 @@ def doctor(
     else:
         findings += stored + [problem.finding for problem in inside]
     return Checkup(tuple(findings), seconds=time.perf_counter() - started)
+
+
+def _gathered(problems: Iterator[Problem]) -> list[Problem]:
+    """The problems up to what cannot even be looked at, which is one as well."""
+    found: list[Problem] = []
+    try:
+        found.extend(problems)
+    except OSError as error:
+        sentence = f"{os.fsdecode(error.filename or 'A directory')} cannot be looked at: {error.strerror}."
+        found.append(Problem(Finding("error", "home", sentence, "Give yourself permission, or run it as the owner.")))
+    return found
 
 
 def _early(context: Context, problems: list[Problem]) -> list[Finding]:

@@ -178,7 +178,8 @@ class Mender:
         for checkout in trees.ready(store):
             if not all(self._is_there(fault) for fault in bad):
                 relearn.standing(session, checkout)
-        lost = [fault for fault in bad if not self._is_there(fault)]
+        needed = harm.places(store, states.named(session), bad)
+        lost = [fault for fault in bad if not self._is_there(fault) and needed[fault.subject, fault.name]]
         if captured is not None and not self._readable(session.position.manifest):
             position = session.position
             session.move_to(position._replace(sequence=position.sequence + 1, manifest=captured.name))
@@ -188,7 +189,7 @@ class Mender:
                 f"No tree tells what was in {some(fault.name for fault in lost)}; states that need it are refused."
             )
             raise Damaged(sentence, "Bring it back from a backup, or go on without these states.")
-        return "It was told anew from the trees that are laid out."
+        return "What is needed of it was told anew from the trees that are laid out."
 
     def _is_there(self, fault: Fault) -> bool:
         try:

@@ -68,9 +68,8 @@ def _ready(session: Session) -> Iterator[Finding]:
         if marker is None or expected is None:
             useless += [name] if marker is None or marker.checkout not in pinned else []
             continue
-        touched, moved = audit.look(path, expected)
-        ready = Checkout(path, marker.checkout, expected)
-        differing += bool(touched or moved) and marker.checkout not in pinned and _differs(session, ready)
+        if marker.checkout not in pinned:
+            differing += _differs(session, Checkout(path, marker.checkout, expected))
     if useless:
         sentence = f"Trees that cannot be used, and will be cleared away: {some(useless)}."
         yield Finding("warning", "trees", sentence, FIX)
@@ -85,6 +84,8 @@ def _ready(session: Session) -> Iterator[Finding]:
 def _differs(session: Session, checkout: Checkout) -> bool:
     """Whether its files differ, not only the times of its directories."""
     try:
+        if not any(audit.look(checkout.path, checkout.expected)):
+            return False
         drift = session.audit_checkout(checkout)
     except (StoreError, SysvenvError, OSError):
         return True
