@@ -10,6 +10,11 @@ import xxhash
 CHUNK = 1 << 20
 
 
+def is_one(name: str) -> bool:
+    """Whether a name that was read from somewhere can be a digest, and so be part of a path."""
+    return len(name) == 32 and name.isascii() and name.isalnum()
+
+
 def of_bytes(content: bytes | memoryview) -> str:
     """The digest of some bytes: 32 hexadecimal digits."""
     return xxhash.xxh3_128_hexdigest(content)

@@ -57,7 +57,7 @@ def decode(content: bytes) -> Manifest:
         )
     parts = tuple(Part(p["owner"], p["kind"], p["segment"], p["guarded"]) for p in value["parts"])
     for part in parts:
-        if not all(isinstance(word, str) for word in part[:3]) or len(part.segment) != 32 or not part.segment.isalnum():
+        if not all(isinstance(word, str) for word in part[:3]) or not digest.is_one(part.segment):
             raise ValueError(f"{part.segment!r} is not the name of a segment")
     if not isinstance(value["about"], dict):
         raise ValueError("it says nothing of its state")
@@ -83,7 +83,7 @@ class Manifests:
 
     def read(self, name: str) -> Manifest:
         """The manifest ``name``. Raises Damaged when it is missing or not what its name says."""
-        if len(name) != 32 or not name.isalnum() or not name.isascii():
+        if not digest.is_one(name):
             raise Damaged(f"{name!r} is not the name of a manifest.", "Run: sysvenv verify")
         try:
             content = disk.read(self.path(name))

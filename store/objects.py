@@ -172,12 +172,14 @@ class Objects:
     def adopt(self, entry: Entry, source: bytes) -> bool:
         """Let ``source`` be the missing object of ``entry`` again, should it be just that; returns whether it is."""
         place = self.path(entry)
+        if os.path.lexists(place):
+            return False
         try:
             found = read(source)
             held = {os.lstat(twin).st_ino for twin in self.twins(entry)}
         except (OSError, Changed):
             return False
-        if found.entry._replace(twin=entry.twin) != entry or found.ino in held or os.path.lexists(place):
+        if found.entry._replace(twin=entry.twin) != entry or found.ino in held:
             return False
         self._link(source, place)
         disk.sync_directory(os.path.dirname(place))

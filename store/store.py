@@ -63,27 +63,33 @@ class Store:
         return True
 
     def rebuild(self, entry: Entry, content: bytes) -> None:
-        """Give the object of ``entry`` a new inode with ``content``. What stands in its place is kept: it is somebody's
-        edit, and becomes an object of its own; what is no file, or cannot be read, goes to ``rescued/``."""
+        """Give the object of ``entry`` a new inode with ``content``. What stands in its place is kept."""
+        self._keep_what_stands_at(self.objects.path(entry))
+        self.objects.replace(entry, content)
+
+    def disown(self, entry: Entry) -> None:
+        """Take its name from an object that is not what that says, so that it is never laid out. It is kept."""
         place = self.objects.path(entry)
+        self._keep_what_stands_at(place)
+        disk.discard(place)
+
+    def _keep_what_stands_at(self, place: bytes) -> None:
+        """Somebody's edit becomes an object of its own; what is no file, or cannot be read, goes to ``rescued/``."""
         try:
             found = os.lstat(place)
         except (FileNotFoundError, NotADirectoryError):
-            found = None
-        if found is not None and not (stat.S_ISREG(found.st_mode) and self._kept_as_itself(place)):
-            aside = os.path.join(self.rescued, b"objects", os.path.basename(place))
-            os.makedirs(os.path.dirname(aside), mode=0o700, exist_ok=True)
-            while os.path.lexists(aside):
-                aside += b"~"
-            os.rename(place, aside)
-        self.objects.replace(entry, content)
-
-    def _kept_as_itself(self, place: bytes) -> bool:
-        try:
-            self.objects.link_in(place, objects.observe(place))
-        except (PermissionError, Changed):
-            return False
-        return True
+            return
+        if stat.S_ISREG(found.st_mode):
+            try:
+                self.objects.link_in(place, objects.observe(place))
+                return
+            except (PermissionError, Changed):
+                pass  # as it is, then
+        aside = os.path.join(self.rescued, b"objects", os.path.basename(place))
+        os.makedirs(os.path.dirname(aside), mode=0o700, exist_ok=True)
+        while os.path.lexists(aside):
+            aside += b"~"
+        os.rename(place, aside)
 
 
 def create(root: bytes) -> None:

@@ -145,7 +145,8 @@ def _manifests(store: Store, names: Iterable[str], faults: list[Fault]) -> Itera
         try:
             yield store.manifests.read(name)
         except (StoreError, OSError) as error:
-            what = DAMAGED if os.path.lexists(store.manifests.path(name)) else MISSING
+            there = digest.is_one(name) and os.path.lexists(store.manifests.path(name))
+            what = DAMAGED if there else MISSING
             faults.append(Fault(MANIFEST, what, name, str(error)))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 
-from store import disk, harm, trees, verify
+from store import digest, disk, harm, trees, verify
 from store.errors import Damaged, StoreError
 from store.tree import Entry
 from store.verify import Fault
@@ -22,15 +22,10 @@ Salvage = Callable[[list[Wanted]], dict[str, bytes]]
 """Looks for contents outside the store: digest -> content, compared with it, of those that were found."""
 
 
-def nothing(wanted: list[Wanted]) -> dict[str, bytes]:
-    """A salvage that finds nothing."""
-    return {}
-
-
 class Mender:
     """Repairs the damage of one store, under the environment's lock."""
 
-    def __init__(self, session: Session, salvage: Salvage = nothing) -> None:
+    def __init__(self, session: Session, salvage: Salvage) -> None:
         self._session = session
         self._store = session.store
         self._salvage = salvage
@@ -71,18 +66,18 @@ class Mender:
         roots = [self._session.live, *(checkout.path for checkout in trees.ready(self._store))]
         with self._session.store_lock():
             lost = [(fault, entry) for fault, entry in bad if not self._heal(fault, entry, roots)]
-            contents = self._salvage([Wanted(e, f.path, self._owners(f)) for f, e in lost if f.guarded])
+            contents = self._salvage(self._wanted([(fault, entry) for fault, entry in lost if fault.guarded]))
             for _, entry in lost:
                 if entry.digest in contents:
                     self._store.rebuild(entry, contents[entry.digest])
-        lost = [(fault, entry) for fault, entry in lost if entry.digest not in contents]
-        for fault, entry in lost:
-            if not fault.guarded:
-                self._drop(fault.path, entry)
+            lost = [(fault, entry) for fault, entry in lost if entry.digest not in contents]
+            for fault, entry in lost:
+                self._drop(fault, entry)
         self._give_up_holders(inodes)
         _forget_index(self._session)
         hopeless = [fault.path for fault, _ in lost if fault.guarded]
         if hopeless:
+            self._settled()
             sentence = f"No intact copy is found of {some(hopeless)}; the states that need it are refused."
             raise Damaged(sentence, "Bring it back from a backup, or go on without these states.")
         return self._settled()
@@ -97,10 +92,13 @@ class Mender:
             return False
         return True
 
-    def _owners(self, fault: Fault) -> tuple[str, ...]:
-        """ "demo 1.0": the distributions a file belongs to, in any state."""
-        places = harm.places(self._store, states.named(self._session), [fault])[fault.subject, fault.name]
-        return distributions_at(self._session, places)
+    def _wanted(self, lost: list[tuple[Fault, Entry]]) -> list[Wanted]:
+        """With the distributions they belong to in any state."""
+        places = harm.places(self._store, states.named(self._session), [fault for fault, _ in lost])
+        return [
+            Wanted(entry, fault.path, distributions_at(self._session, places[fault.subject, fault.name]))
+            for fault, entry in lost
+        ]
 
     def _settled(self) -> str:
         """A live file that was not what its object's name says is a change like any other."""
@@ -114,13 +112,15 @@ class Mender:
             f"They were rebuilt. What stood in their place is recorded as @{operation.number}; sysvenv undo goes back."
         )
 
-    def _drop(self, path: bytes, bytecode: Entry) -> None:
-        """Python builds bytecode anew where it finds none."""
-        place, live = self._store.objects.path(bytecode), os.path.join(self._session.live, path)
-        if os.path.lexists(place) and os.path.lexists(live) and os.path.samefile(place, live):
+    def _drop(self, fault: Fault, entry: Entry) -> None:
+        """What is not what its name says loses that name, or it would be laid out. Bytecode leaves the live tree too:
+        Python builds it anew where it finds none."""
+        place, live = self._store.objects.path(entry), os.path.join(self._session.live, fault.path)
+        if not os.path.lexists(place):
+            return
+        if not fault.guarded and os.path.lexists(live) and os.path.samefile(place, live):
             disk.discard(live)
-        if os.path.lexists(place):
-            trees.bury(self._store, place)
+        self._store.disown(entry)
 
     def _give_up_holders(self, inodes: set[int]) -> None:
         pinned = {undone.checkout for undone in self._session.position.undone}
@@ -172,7 +172,7 @@ class Mender:
         bad = list(faults)
         for fault in bad:
             kept = store.manifests if fault.subject == verify.MANIFEST else store.segments
-            if os.path.lexists(place := kept.path(fault.name)):
+            if digest.is_one(fault.name) and os.path.lexists(place := kept.path(fault.name)):
                 disk.set_aside(place)
         captured = relearn.live(session) if _is_environment(session.home.venv) else None
         for checkout in trees.ready(store):
