@@ -72,8 +72,8 @@ class Pristine:
 
     def archives(self) -> Iterator[bytes]:
         """The path of every archive."""
-        for directory, _, names in os.walk(self.root):
-            for name in names:
+        for directory, directories, files in os.walk(self.root):
+            for name in (*directories, *files):
                 if name.endswith(b".zst"):
                     yield os.path.join(directory, name)
 

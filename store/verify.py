@@ -192,7 +192,7 @@ def _archived(
     """The digests of the contents that archives hold intact. Each frame is decompressed once."""
     intact: set[str] = set()
     for archive, members in archives:
-        found = set()
+        found: set[str] = set()
         for inside in store.pristine.intact(members):
             found |= inside.keys()
         steps.step(len(members))

@@ -13,7 +13,7 @@ from fingerprint import environment
 
 from store import trees
 
-pytest_plugins = ["damaged"]
+pytest_plugins = ["breakable"]
 
 
 def rewrite(path: Path, **values: Any) -> None:

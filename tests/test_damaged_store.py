@@ -18,7 +18,7 @@ from store.manifests import Manifest, Part
 from store.tree import FILE, Entry
 from sysvenv import history
 
-pytest_plugins = ["damaged"]
+pytest_plugins = ["breakable"]
 
 
 def cut(path: Path) -> None:

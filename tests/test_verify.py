@@ -52,7 +52,7 @@ def test_a_healthy_home(upgraded: Environment) -> None:
     found = verify(upgraded.context, lambda done, total: steps.append((done, total)))
     assert open_ones(found) == [] and not found.damaged
     subjects = [finding.subject for finding in found.findings]
-    assert subjects == ["history", "manifest", "segment", "object", "pristine", "environment"]
+    assert subjects == ["history", "history", "manifest", "segment", "object", "pristine", "environment"]
     assert found.checked_objects > 300 and found.checked_files > 300 and found.seconds > 0
     assert steps[-1][0] == steps[-1][1] and steps == sorted(steps)
 

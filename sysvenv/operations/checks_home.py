@@ -6,7 +6,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 
-from store import disk, swap, trees
+from store import disk, swap
 from store import store as stores
 from store.errors import Damaged, StoreError
 from store.store import Store
@@ -172,14 +172,6 @@ def _one_filesystem(home: Home) -> Problem:
 def _unfinished(home: Home) -> Iterator[Problem]:
     """What a session that is killed leaves lying; the next one that takes the lock clears it away."""
     store = Store(os.fsencode(home.store))
-    try:
-        standing = {os.path.basename(tree.path) for tree in trees.standing(store)}
-        left = [name for name in sorted(os.listdir(store.trees)) if name not in standing]
-    except OSError:
-        return  # _store tells of it
-    if left:
-        finding = Finding("warning", "trees", f"Half-built trees are left over: {some(left)}.", FIX)
-        yield Problem(finding, repair=lambda session: "They are in the trash.")
     if os.path.lexists(os.path.join(store.root, swap.JOURNAL)):
         finding = Finding("error", "trees", "An exchange of trees was cut off half-way.", FIX)
         yield Problem(finding, repair=lambda session: "It is finished.")

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 
+from store import verify
 from store.errors import Busy, StoreError
 from store.lock import Lock
 from sysvenv.errors import SysvenvError
@@ -113,7 +114,14 @@ def _mended(context: Context, groups: list[Group], odd: list[Finding], places: E
         return [*odd, *(group.finding for group in groups), told]
     with session:
         mender = Mender(session, lambda wanted: elsewhere.search(session, places, wanted))
-        return [damage.closed(session, finding) for finding in odd] + mender.mend(groups)
+        found = [damage.closed(session, finding) for finding in odd] + mender.mend(groups)
+        return found + mender.mend(_unguarded(session))
+
+
+def _unguarded(session: Session) -> list[Group]:
+    """What was lost had no second copy to be missed; what was rebuilt may."""
+    again = damage.look(session, quick=True)
+    return [group for group in again.groups if group.faults[0].what == verify.UNGUARDED]
 
 
 def _late(context: Context, problems: list[Problem]) -> list[Finding]:

@@ -156,6 +156,8 @@ class Mender:
             trees.bury(self._store, pristine.copy_path(name))
             return
         segment = name.removesuffix(".zst").replace("/", "")
+        if os.path.isdir(place := pristine.archive_path(segment)):
+            trees.bury(self._store, place)
         pristine.forget_members()
         try:
             entries = [entry for entry in self._store.segments.read(segment).values() if entry.has_object]
@@ -163,8 +165,9 @@ class Mender:
             entries = []  # nothing needs that segment, or it is lost: what is intact in the archive is kept
         lacking = [entry for entry in entries if pristine.read(entry.digest) is None]
         sources = [(entry, objects.path(entry)) for entry in lacking if objects.content(entry) is not None]
-        if not pristine.renew(segment, sorted(sources), text_only=self._store.guard_text_only):
-            trees.bury(self._store, pristine.archive_path(segment))
+        renewed = pristine.renew(segment, sorted(sources), text_only=self._store.guard_text_only)
+        if not renewed and os.path.lexists(place):
+            trees.bury(self._store, place)
 
     def _relearn(self, faults: Iterable[Fault]) -> str:
         """Manifests and segments, told anew from the trees that are laid out."""

@@ -6,14 +6,12 @@ import os
 import time
 from collections.abc import Callable, Iterator
 
-from store import audit, trees
 from store.errors import StoreError
-from store.trees import Checkout
 from sysvenv import config
 from sysvenv.errors import SysvenvError
-from sysvenv.operations import checks_history, damage, look
+from sysvenv.operations import checks_history, checks_ready, damage, look
 from sysvenv.operations.findings import Checkup, Finding
-from sysvenv.operations.problems import FIX, many, some
+from sysvenv.operations.problems import FIX, many
 from sysvenv.operations.session import Context, Session
 
 
@@ -32,7 +30,7 @@ def verify(context: Context, progress: Callable[[int, int], None] | None = None,
     findings += damage.oddities(session)
     findings += _private(session)
     findings += _configuration(session)
-    findings += _ready(session)
+    findings += [problem.finding for problem in checks_ready.examine(session)]
     live, files = _live(session)
     findings.append(live)
     return Checkup(tuple(findings), report.verified.objects, files, time.perf_counter() - started)
@@ -50,53 +48,6 @@ def _configuration(session: Session) -> Iterator[Finding]:
         config.load(session.home.config)
     except SysvenvError as error:
         yield Finding("warning", "config", f"{error.message}; the defaults hold.", error.hint)
-
-
-def _ready(session: Session) -> Iterator[Finding]:
-    """Trees that stand ready. They are derived: audited before they go live, and laid anew where they are lost."""
-    store = session.store
-    differing = 0
-    useless: list[bytes] = []
-    pinned = {undone.checkout for undone in session.position.undone if undone.checkout}
-    there: set[str] = set()
-    for name in sorted(_listed(store.trees)):
-        path = os.path.join(store.trees, name)
-        marker = trees.read_marker(path) if name.isdigit() else None
-        expected = trees.load_index(store, marker.checkout) if marker is not None else None
-        if marker is not None:
-            there.add(marker.checkout)
-        if marker is None or expected is None:
-            useless += [name] if marker is None or marker.checkout not in pinned else []
-            continue
-        if marker.checkout not in pinned:
-            differing += _differs(session, Checkout(path, marker.checkout, expected))
-    if useless:
-        sentence = f"Trees that cannot be used, and will be cleared away: {some(useless)}."
-        yield Finding("warning", "trees", sentence, FIX)
-    if differing:
-        sentence = f"{many(differing, 'tree')} that stands ready is not what its index says."
-        yield Finding("warning", "trees", sentence, "It is put right before it is used.")
-    if lost := sorted(pinned - there):
-        sentence = f"The tree that alone held what an undone operation left is gone: {some(lost)}."
-        yield Finding("error", "trees", sentence, "redo cannot bring that back; everything else can be had.")
-
-
-def _differs(session: Session, checkout: Checkout) -> bool:
-    """Whether its files differ, not only the times of its directories."""
-    try:
-        if not any(audit.look(checkout.path, checkout.expected)):
-            return False
-        drift = session.audit_checkout(checkout)
-    except (StoreError, SysvenvError, OSError):
-        return True
-    return bool(drift.changed or drift.data.keys() - checkout.expected.data.keys())
-
-
-def _listed(directory: bytes) -> list[bytes]:
-    try:
-        return os.listdir(directory)
-    except OSError:
-        return []
 
 
 def _live(session: Session) -> tuple[Finding, int]:
