@@ -67,4 +67,5 @@ def broken(
     monkeypatch.setenv("SYSVENV_HOME", str(copy.root))
     monkeypatch.setenv("SYSVENV_YES", "0")
     monkeypatch.setenv("PATH", f"{copy.root}/venv/bin:{os.environ['PATH']}")
+    monkeypatch.setattr(venv, "build_fresh", _build_fresh)
     return Broken(copy, states, capsys)

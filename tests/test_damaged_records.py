@@ -24,7 +24,7 @@ def rewrite(path: Path, **values: Any) -> None:
 def test_the_end_of_an_operation_garbled(broken: Broken, content: bytes) -> None:
     """What an operation led to is told from what came after; the damaged file is kept as evidence."""
     broken.record(1, "after").write_bytes(content)
-    broken.found("error", "history", "001_after.json" if content[:8] != b'{"versio' else "@1")
+    broken.found("error", "history", "001_after.json" if content[:8] != b'{"versio' else "@1", brief=True)
     broken.healed()
     assert broken.record(1, "after").with_name("001_after.json.damaged").read_bytes() == content
 
@@ -75,7 +75,7 @@ def test_the_beginning_of_an_operation_lost(broken: Broken, content: bytes | Non
 def test_a_beginning_with_wrong_values(broken: Broken, values: dict[str, Any]) -> None:
     """Wrong types, a parent in the future, a cycle: no command follows them."""
     rewrite(broken.record(1, "before"), **values)
-    broken.found("error", "history", "1")
+    broken.found("error", "history", "1", brief=True)
     broken.fix(code=4)
     broken.comes_back(0, 2)
 
@@ -90,7 +90,7 @@ def test_a_beginning_with_wrong_values(broken: Broken, values: dict[str, Any]) -
 def test_an_end_with_wrong_values(broken: Broken, values: dict[str, Any]) -> None:
     """Wrong types in the record of an end: it is told anew."""
     rewrite(broken.record(1, "after"), **values)
-    broken.found("error", "history", "@1")
+    broken.found("error", "history", "@1", brief=True)
     broken.healed()
 
 
@@ -190,7 +190,7 @@ def test_the_marker_deleted(broken: Broken) -> None:
 
 def test_the_marker_of_another_tree(broken: Broken) -> None:
     """A marker copied from a tree that stands ready would give both one index."""
-    (ready,) = trees.standing(broken.store)
+    ready, *_ = trees.standing(broken.store)
     (broken.root / "venv/.sysvenv").write_bytes(Path(os.fsdecode(ready.path), ".sysvenv").read_bytes())
     broken.found("warning", "marker", "another tree", code=0)
     broken.healed()

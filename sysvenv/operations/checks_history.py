@@ -185,7 +185,7 @@ def _marker(home: Home) -> Iterator[Problem]:
 def _new_marker(store: Store, live: bytes) -> str:
     path = os.path.join(live, trees.MARKER)
     if os.path.isdir(path) or os.path.islink(path):
-        disk.set_aside(path)
+        trees.rescue(store, live, [trees.MARKER], "markers")
     trees.write_marker(store, live, trees.Marker(trees.new_name(), {}))
     return "It got a name of its own."
 
