@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -78,6 +79,15 @@ class Broken:
     def site(self) -> Path:
         return self.tiny.site
 
+    def give_up_trees(self) -> None:
+        """Without the trees that stand ready: they hold intact files, and tell segments and manifests."""
+        for tree in (self.root / "store/trees").iterdir():
+            shutil.rmtree(tree)
+
+    def without(self, path: bytes) -> None:
+        """A file of the user's that was lost with the live tree is in no state."""
+        self.states = {n: {p: seen for p, seen in state.items() if p != path} for n, state in self.states.items()}
+
     def record(self, number: int, half: str) -> Path:
         return Path(History(self.tiny.home).path(number, half))
 
@@ -143,7 +153,7 @@ class Broken:
     def fix(self, code: int = 0) -> Answer:
         """doctor --fix."""
         answer = self.run("doctor", "--fix", "--json")
-        assert answer.code == code, answer.out
+        assert answer.code == code, answer.findings
         return answer
 
     def healed(self, *, edited: bool = False, warnings: tuple[str, ...] = ()) -> Answer:

@@ -67,19 +67,13 @@ def test_an_object_lost_for_good(broken: Broken) -> None:
     """Without any copy the states that need it are named and refused; all others go on working."""
     broken.object("demo/only_in_one.py", 1).unlink()
     archive(broken).unlink()
-    no_trees(broken)
+    broken.give_up_trees()
     found = broken.found("error", "missing", "demo/only_in_one.py")
     assert found["fences"] and found["states"] == ["@1", "snapshot one"] and found["distributions"] == ["demo 1.0"]
     answer = broken.fix(code=4)
     assert any("No intact copy" in each["message"] for each in answer.findings)
     assert broken.run("undo").code == 4
     broken.fenced(1, usable=(0, 2))
-
-
-def no_trees(broken: Broken) -> None:
-    """Give up the trees that stand ready: they hold intact files."""
-    for tree in (broken.root / "store/trees").iterdir():
-        shutil.rmtree(tree)
 
 
 def name_of(segment: Path) -> str:
@@ -188,7 +182,7 @@ def test_an_object_and_its_archive_flipped(broken: Broken) -> None:
     """Both copies gone: told together, fenced, the rest usable."""
     silently(broken.object("demo/only_in_one.py", 1), b"1", b"9")
     archive(broken).unlink()
-    no_trees(broken)
+    broken.give_up_trees()
     assert broken.found("error", "object", "demo/only_in_one.py", quick=False)["fences"]
     broken.fix(code=4)
     before = environment(broken.root / "venv")
