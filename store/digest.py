@@ -10,6 +10,11 @@ import xxhash
 CHUNK = 1 << 20
 
 
+def is_one(name: str) -> bool:
+    """Whether a name that was read from somewhere can be a digest, and so be part of a path."""
+    return len(name) == 32 and name.isascii() and name.isalnum()
+
+
 def of_bytes(content: bytes | memoryview) -> str:
     """The digest of some bytes: 32 hexadecimal digits."""
     return xxhash.xxh3_128_hexdigest(content)
@@ -41,3 +46,10 @@ def of_open_file(fd: int) -> tuple[str, int]:
     for _ in reading:
         pass
     return reading.digest(), reading.size
+
+
+def sha256(content: bytes) -> str:
+    """The digest packaging goes by, in hexadecimal digits."""
+    import hashlib
+
+    return hashlib.sha256(content).hexdigest()

@@ -113,9 +113,18 @@ def discard(path: bytes) -> None:
         return
 
 
+def set_aside(path: bytes) -> bytes:
+    """Give a damaged file, or what else stands where it belongs, another name beside it, as evidence; returns that."""
+    aside = path + b".damaged"
+    while os.path.lexists(aside):
+        aside += b"~"
+    os.rename(path, aside)
+    return aside
+
+
 def read(path: bytes) -> bytes:
-    """All bytes of a file."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    """All bytes of a file. Never waits: a FIFO in its place is read as empty."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(fd, "rb", buffering=0) as file:
         return file.readall() or b""
 

@@ -301,7 +301,7 @@ def load(path: bytes) -> Index | None:
     """The index at ``path``; None where there is none that can be believed: then it is rebuilt."""
     try:
         return decode(disk.read(path))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, IsADirectoryError, ValueError):
         return None
 
 
@@ -310,7 +310,7 @@ def peek(path: bytes) -> str | None:
     try:
         with open(path, "rb") as file:
             head = file.read(_BODY + 32)
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         return None
     return head[-32:].decode("ascii", "replace").strip() if head.startswith(MAGIC) else None
 

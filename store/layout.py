@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from store import disk, fork, trees
-from store.errors import Damaged
+from store.errors import Damaged, StoreError
 from store.index import ANY, Block, Index, block, decode, encode, settle
 from store.manifests import Manifest, Part
 from store.objects import write_file
@@ -71,7 +71,11 @@ def lay_out(store: Store, name: str, manifest: Manifest) -> Checkout:
     os.mkdir(building)
     os.chmod(building, PLAIN_DIRECTORY)
     work = Work(store, building)
-    blocks = _fill_together(work, manifest.parts)
+    try:
+        blocks = _fill_together(work, manifest.parts)
+    except StoreError:
+        trees.bury(store, building)  # what cannot be had leaves nothing behind
+        raise
     work.state_modes()
     trees.write_marker(store, building, Marker(checkout := trees.new_name(), {}))
     return work.finish(slot, checkout, Index(name, blocks, work.look_at(work.directories), {}))
@@ -102,9 +106,6 @@ def _fill_together(work: "Work", parts: Sequence[Part]) -> dict[str, Block]:
 
 def transform(store: Store, checkout: Checkout, name: str, manifest: Manifest) -> Checkout:
     """Turn a ready checkout into one of ``manifest`` by their difference."""
-    building = checkout.path + trees.BUILDING
-    os.rename(checkout.path, building)
-    work = Work(store, building, dict(checkout.expected.directories))
     old_blocks = checkout.expected.blocks
     guarded = {part.segment: part.guarded for part in manifest.parts}
     old: dict[bytes, Entry] = {}
@@ -114,11 +115,18 @@ def transform(store: Store, checkout: Checkout, name: str, manifest: Manifest) -
     fresh = {segment: store.segments.read(segment) for segment in guarded if segment not in old_blocks}
     new = {path: entry for tree in fresh.values() for path, entry in tree.items()}
     difference = changes(old, new)
+    building = checkout.path + trees.BUILDING  # from here on: all that can be told beforehand is read
+    os.rename(checkout.path, building)
+    work = Work(store, building, dict(checkout.expected.directories))
     work.remove(path for path in difference if path in old)
     work.make_directories(_directories_of(new))
     blocks = {segment: block for segment, block in old_blocks.items() if segment in guarded}
-    for segment, tree in fresh.items():
-        blocks[segment] = work.fill(segment, tree, guarded[segment], set(difference))
+    try:
+        for segment, tree in fresh.items():
+            blocks[segment] = work.fill(segment, tree, guarded[segment], set(difference))
+    except StoreError:
+        trees.bury_checkout(store, Checkout(building, checkout.name, checkout.expected))
+        raise
     unstated = {path for path, entry in old.items() if entry.kind == DIRECTORY and difference.get(path, entry) is None}
     work.plain_modes(unstated)
     for tree in fresh.values():
@@ -231,7 +239,8 @@ class Work:
                 self.store.heal(entry)
             except Damaged:
                 if guarded:
-                    raise
+                    lost = f"{os.fsdecode(path)} is damaged in the store, and no copy of it is kept."
+                    raise Damaged(lost, "Run: sysvenv doctor --fix") from None
                 return None
             linked = self.store.objects.link_out(entry, place)
         if linked.copied:

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import NamedTuple
 
 from store import disk
-from store.errors import Busy
+from store.errors import Busy, Damaged
 
 POLL = 0.05
 """Seconds between two tries while waiting."""
@@ -65,7 +65,7 @@ class Lock:
     def acquire(self) -> None:
         """Take the lock; waits, after one call of ``on_wait``, or raises Busy."""
         if self.fd < 0:
-            self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            self.fd = _open(self.path)
         told = False
         while not self._try():
             holder = read_holder(self.path) if self.sign else None
@@ -105,6 +105,17 @@ class Lock:
         if self.fd >= 0 and not self._inherited:
             os.close(self.fd)
         self.fd = -1
+
+
+def _open(path: bytes) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        if error.errno not in (errno.EISDIR, errno.ELOOP):
+            raise
+        raise Damaged(
+            f"{os.fsdecode(path)} is no file, so the lock cannot be taken.", "Run: sysvenv doctor --fix"
+        ) from None
 
 
 def busy(holder: Holder | None) -> Busy:

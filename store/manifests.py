@@ -56,6 +56,11 @@ def decode(content: bytes) -> Manifest:
             "It was written by a newer sysvenv: install that one again.",
         )
     parts = tuple(Part(p["owner"], p["kind"], p["segment"], p["guarded"]) for p in value["parts"])
+    for part in parts:
+        if not all(isinstance(word, str) for word in part[:3]) or not digest.is_one(part.segment):
+            raise ValueError(f"{part.segment!r} is not the name of a segment")
+    if not isinstance(value["about"], dict):
+        raise ValueError("it says nothing of its state")
     return Manifest(parts, value["about"])
 
 
@@ -78,12 +83,14 @@ class Manifests:
 
     def read(self, name: str) -> Manifest:
         """The manifest ``name``. Raises Damaged when it is missing or not what its name says."""
-        if len(name) != 32 or not name.isalnum():
+        if not digest.is_one(name):
             raise Damaged(f"{name!r} is not the name of a manifest.", "Run: sysvenv verify")
         try:
             content = disk.read(self.path(name))
         except FileNotFoundError:
             raise Damaged(f"Manifest {name} of the store is missing.", "Run: sysvenv verify") from None
+        except IsADirectoryError:
+            raise Damaged(f"Manifest {name} of the store is a directory.", "Run: sysvenv verify") from None
         if digest.of_bytes(content) != name:
             raise Damaged(f"Manifest {name} of the store is damaged.", "Run: sysvenv verify")
         try:

@@ -3,24 +3,25 @@
 import errno
 import os
 import stat
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from store import digest, disk
 from store.errors import Changed, Damaged, StoreError
 from store.row import Seen
-from store.tree import FILE, Entry
-
-NOT_RESTORED = stat.S_ISUID | stat.S_ISGID
-"""Bits a rebuilt file never gets: what a stranger could have set must not come back with our authority."""
+from store.tree import FILE, NOT_RESTORED, Entry, lacks_only_those
 
 
 def agrees(entry: Entry, found: os.stat_result | Seen) -> bool:
-    """Whether an lstat result is what ``entry`` says of a file; every other answer means it was touched."""
+    """Whether an lstat result is what ``entry`` says of a file; every other answer means it was touched.
+
+    A file that was rebuilt lacks setuid and setgid, and that is right.
+    """
     return (
         stat.S_ISREG(found.st_mode)
         and found.st_mtime_ns == entry.mtime
         and found.st_size == entry.size
-        and stat.S_IMODE(found.st_mode) == entry.mode
+        and lacks_only_those(stat.S_IMODE(found.st_mode), entry.mode)
     )
 
 
@@ -60,6 +61,21 @@ def read(path: bytes) -> Read:
     return Read(entry, after.st_ino, content)
 
 
+def holding(entry: Entry, places: Iterable[bytes]) -> bytes | None:
+    """The content of ``entry`` from the first of some files that has it; None where none has."""
+    for place in places:
+        try:
+            found = os.lstat(place)
+            if not stat.S_ISREG(found.st_mode) or found.st_size != entry.size:
+                continue
+            content = disk.read(place)
+        except OSError:
+            continue  # gone, or kept from us: another may have it
+        if digest.of_bytes(content) == entry.digest:
+            return content
+    return None
+
+
 def observe(path: bytes) -> Entry:
     """What the regular file at ``path`` is. Raises Changed when it moves under our eyes."""
     return read(path).entry
@@ -89,7 +105,7 @@ class Objects:
         """Whether the object is there and its lstat agrees with its name."""
         try:
             return agrees(entry, os.lstat(self.path(entry)))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
 
     def inode(self, entry: Entry) -> int:
@@ -98,16 +114,22 @@ class Objects:
             return 0
         try:
             return os.lstat(self.path(entry)).st_ino
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return -1
 
     def content(self, entry: Entry) -> bytes | None:
         """The object's bytes if they are what its name says, whatever became of its mode and mtime; else None."""
+        return holding(entry, [self.path(entry)])
+
+    def twins(self, entry: Entry) -> list[bytes]:
+        """The other objects of the same content: only mode, mtime or the inode differ."""
+        place = self.path(entry)
+        directory, own = os.path.split(place)
         try:
-            found = disk.read(self.path(entry))
-        except FileNotFoundError:
-            return None
-        return found if digest.of_bytes(found) == entry.digest else None
+            names = sorted(os.listdir(directory))
+        except OSError:
+            return []
+        return [b"%s/%s" % (directory, name) for name in names if name != own and name[:30] == own[:30]]
 
     def link_in(self, source: bytes, entry: Entry) -> Entry:
         """Make the file ``source``, observed as ``entry``, an object; returns the entry with its twin number.
@@ -135,7 +157,7 @@ class Objects:
         source = self.path(entry)
         try:
             found = os.lstat(source)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise Damaged(f"Object {entry.object_name} is missing.", "Run: sysvenv verify") from None
         if not agrees(entry, found):
             raise Damaged(f"Object {entry.object_name} was changed in place.", "Run: sysvenv doctor --fix")
@@ -147,6 +169,22 @@ class Objects:
             write_file(place, disk.read(source), entry)
             return Linked(os.lstat(place).st_ino, copied=True)
         return Linked(found.st_ino, copied=False)
+
+    def adopt(self, entry: Entry, source: bytes) -> bool:
+        """Let ``source`` be the missing object of ``entry`` again, should it be just that; returns whether it is."""
+        place = self.path(entry)
+        if os.path.lexists(place):
+            return False
+        try:
+            found = read(source)
+            held = {os.lstat(twin).st_ino for twin in self.twins(entry)}
+        except (OSError, Changed):
+            return False
+        if found.entry._replace(twin=entry.twin) != entry or found.ino in held:
+            return False
+        self._link(source, place)
+        disk.sync_directory(os.path.dirname(place))
+        return True
 
     def replace(self, entry: Entry, content: bytes) -> None:
         """Give the object a new inode with ``content``, durably; whoever holds the old inode keeps it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import struct
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import ModuleType
 from typing import BinaryIO, NamedTuple
 
@@ -67,10 +67,14 @@ class Pristine:
                 return candidate
         return None
 
+    def holds(self, content: str) -> bool:
+        """Whether a copy of the content with that digest is kept, as far as tables tell; it is not read."""
+        return os.path.lexists(self.copy_path(content)) or content in self._known_members()
+
     def archives(self) -> Iterator[bytes]:
         """The path of every archive."""
-        for directory, _, names in os.walk(self.root):
-            for name in names:
+        for directory, directories, files in os.walk(self.root):
+            for name in (*directories, *files):
                 if name.endswith(b".zst"):
                     yield os.path.join(directory, name)
 
@@ -93,24 +97,59 @@ class Pristine:
                 raise Damaged(f"{os.fsdecode(member.archive)}: {error}.", "Run: sysvenv verify") from None
         return frame[member.offset : member.offset + member.size]
 
+    def intact(self, members: Mapping[str, Member]) -> Iterator[dict[str, bytes]]:
+        """The contents of an archive that are what their digests say, a frame at a time: each is unpacked once."""
+        frames: dict[int, list[tuple[str, Member]]] = {}
+        for name, member in members.items():
+            frames.setdefault(member.frame_offset, []).append((name, member))
+        for inside in frames.values():
+            whole = max(member.offset + member.size for _, member in inside)
+            try:
+                frame = memoryview(self.extract(inside[0][1]._replace(offset=0, size=whole)))
+            except (Damaged, OSError):
+                continue
+            pieces = {name: frame[member.offset : member.offset + member.size] for name, member in inside}
+            yield {name: bytes(piece) for name, piece in pieces.items() if digest.of_bytes(piece) == name}
+
+    def renew(self, segment: str, sources: Iterable[tuple[Entry, bytes]], *, text_only: bool) -> bool:
+        """Write the archive for ``segment`` anew, durably: what is intact in the one there is, and the files
+        ``sources``, each with the entry it was found to be. Returns whether there was anything to write."""
+        try:
+            members = self.members(self.archive_path(segment))
+        except (Damaged, OSError):
+            members = {}  # there is none, or its table is lost: then nothing in it can be found
+        with Archive(self, text_only=text_only) as archive:
+            for contents in self.intact(members):
+                for name, content in contents.items():
+                    archive.add_content(name, content)
+            for entry, source in sources:
+                archive.add(entry, source, None if entry.size > FRAME else disk.read(source))
+            new = archive.finish(segment, replace=True)
+        disk.barrier(self.root, new)
+        return bool(new)
+
     def _candidates(self, content: str) -> Iterator[bytes]:
         try:
             yield disk.read(self.copy_path(content))
         except FileNotFoundError:
             pass
+        for member in self._known_members().get(content, ()):
+            try:
+                yield self.extract(member)
+            except Damaged:
+                continue
+
+    def _known_members(self) -> dict[str, list[Member]]:
+        """The tables of all archives together."""
         if self._members is None:
             self._members = {}
             for archive in self.archives():
                 try:
                     for name, member in self.members(archive).items():
                         self._members.setdefault(name, []).append(member)
-                except Damaged:
+                except (Damaged, OSError):
                     continue  # verify reports it; another archive may still hold the content
-        for member in self._members.get(content, ()):
-            try:
-                yield self.extract(member)
-            except Damaged:
-                continue
+        return self._members
 
     def reflink(self, content: str, source: bytes) -> bool:
         """Keep a copy of ``source``, whose digest is ``content``, that shares its blocks; False: they cannot be."""
@@ -179,17 +218,27 @@ class Archive:
         elif content is None:
             self._add_large(entry, path)
         elif not self._text_only or is_text(content):
-            self._names.append((entry.digest, len(content)))
-            self._parts.append(content)
-            self._held += len(content)
-            if self._held >= FRAME:
-                self._flush()
+            self._hold(entry.digest, content)
 
-    def finish(self, segment: str) -> list[bytes]:
-        """Give the archive its name; returns the paths still to be made durable."""
+    def add_content(self, name: str, content: bytes) -> None:
+        """Add bytes whose digest is ``name``."""
+        if name not in self._seen:
+            self._seen.add(name)
+            self._hold(name, content)
+
+    def _hold(self, name: str, content: bytes) -> None:
+        self._names.append((name, len(content)))
+        self._parts.append(content)
+        self._held += len(content)
+        if self._held >= FRAME:
+            self._flush()
+
+    def finish(self, segment: str, *, replace: bool = False) -> list[bytes]:
+        """Give the archive its name, unless one has it that is not to be replaced; returns the paths still to be made
+        durable."""
         self._pristine.forget_members()
         self._flush()
-        place = self._place(segment) if self._file is not None else None
+        place = self._pristine.archive_path(segment) if replace else self._place(segment)
         if self._file is None or place is None:
             return self._copies
         table = _compress(b"".join(self._rows))

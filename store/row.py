@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from store.index import ANY, Block, Index, chosen
+from store.tree import lacks_only_those
 
 
 class Seen(NamedTuple):
@@ -36,13 +37,17 @@ class Row(NamedTuple):
         return (
             found.st_mtime_ns == self.mtime
             and found.st_size == self.size
-            and found.st_mode == self.mode
+            and lacks_only_those(found.st_mode, self.mode)
             and (not self.ino or found.st_ino == self.ino)
         )
 
     def looks_like(self, found: Seen) -> bool:
         """Whether ``found`` may be the same content in another inode, or in one too young to be sure of."""
-        return found.st_mtime_ns == self.mtime and found.st_mode == self.mode and self.size in (found.st_size, ANY)
+        return (
+            found.st_mtime_ns == self.mtime
+            and lacks_only_those(found.st_mode, self.mode)
+            and self.size in (found.st_size, ANY)
+        )
 
 
 def rows(blocks: Iterable[Block]) -> Iterator[tuple[bytes, Row]]:

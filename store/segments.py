@@ -110,8 +110,10 @@ class Segments:
     def _content(self, name: str) -> bytes:
         try:
             content = disk.read(self.path(name))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise Damaged(f"Segment {name} of the store is missing.", "Run: sysvenv verify") from None
+        except IsADirectoryError:
+            raise Damaged(f"Segment {name} of the store is a directory.", "Run: sysvenv verify") from None
         if digest.of_bytes(content) != name:
             raise Damaged(f"Segment {name} of the store is damaged.", "Run: sysvenv verify")
         return content

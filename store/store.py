@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Iterable
 
 from store import disk, objects
-from store.errors import Damaged, StoreError
+from store.errors import Changed, Damaged, StoreError
 from store.manifests import Manifests
 from store.objects import Objects
 from store.pristine import Pristine
@@ -31,9 +33,10 @@ class Store:
         self.indexes = root + b"/index"
         self.rescued = root + b"/rescued"
 
-    def heal(self, entry: Entry, *, thorough: bool = False) -> bool:
+    def heal(self, entry: Entry, *, thorough: bool = False, elsewhere: Iterable[bytes] = ()) -> bool:
         """Make sure the object of ``entry`` is intact, rebuilding it if need be: from its own content, which chmod and
-        touch leave as it was, or from its pristine copy.
+        touch leave as it was, from its pristine copy, from an object of the same content, or from one of the files
+        ``elsewhere`` that may have it.
 
         What answers lstat as it should is believed, unless ``thorough`` asks to read it.
         Returns whether anything had to be done. The inode found in its place is kept under its own name: it is
@@ -49,16 +52,44 @@ class Store:
             return False
         if content is None:
             content = self.pristine.read(entry.digest)
+        if content is None and elsewhere:
+            content = objects.holding(entry, [*self.objects.twins(entry), *elsewhere])
         if content is None:
             raise Damaged(
-                f"Object {entry.object_name} was changed in place and no pristine copy of it is kept.",
-                "Run: sysvenv verify",
+                f"Object {entry.object_name} was changed or lost, and no copy of it is kept.",
+                "Run: sysvenv doctor --fix",
             )
-        place = self.objects.path(entry)
-        if os.path.lexists(place):
-            self.objects.link_in(place, objects.observe(place))
-        self.objects.replace(entry, content)
+        self.rebuild(entry, content)
         return True
+
+    def rebuild(self, entry: Entry, content: bytes) -> None:
+        """Give the object of ``entry`` a new inode with ``content``. What stands in its place is kept."""
+        self._keep_what_stands_at(self.objects.path(entry))
+        self.objects.replace(entry, content)
+
+    def disown(self, entry: Entry) -> None:
+        """Take its name from an object that is not what that says, so that it is never laid out. It is kept."""
+        place = self.objects.path(entry)
+        self._keep_what_stands_at(place)
+        disk.discard(place)
+
+    def _keep_what_stands_at(self, place: bytes) -> None:
+        """Somebody's edit becomes an object of its own; what is no file, or cannot be read, goes to ``rescued/``."""
+        try:
+            found = os.lstat(place)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        if stat.S_ISREG(found.st_mode):
+            try:
+                self.objects.link_in(place, objects.observe(place))
+                return
+            except (PermissionError, Changed):
+                pass  # as it is, then
+        aside = os.path.join(self.rescued, b"objects", os.path.basename(place))
+        os.makedirs(os.path.dirname(aside), mode=0o700, exist_ok=True)
+        while os.path.lexists(aside):
+            aside += b"~"
+        os.rename(place, aside)
 
 
 def create(root: bytes) -> None:
@@ -67,18 +98,33 @@ def create(root: bytes) -> None:
     for name in DIRECTORIES:
         os.makedirs(os.path.join(root, name), mode=0o700, exist_ok=True)
     if not os.path.exists(root + b"/VERSION"):
-        disk.write_durably(root + b"/VERSION", VERSION)
+        state_version(root)
+
+
+def state_version(root: bytes) -> None:
+    """Write the file that says which version of the format the store has."""
+    disk.write_durably(root + b"/VERSION", VERSION)
 
 
 def open_store(root: bytes, *, guard_text_only: bool = False) -> Store:
-    """The store at ``root``. Raises StoreError when it is not there or of a version we do not know."""
+    """The store at ``root``. Raises StoreError when it is not there or of a version we do not know, Damaged where
+    what is there does not say its version."""
     try:
         found = disk.read(root + b"/VERSION")
-    except FileNotFoundError:
-        raise StoreError(f"There is no store at {os.fsdecode(root)}.", "Run: sysvenv init") from None
+    except (FileNotFoundError, IsADirectoryError):
+        if not os.path.isdir(root + b"/objects"):
+            raise StoreError(f"There is no store at {os.fsdecode(root)}.", "Run: sysvenv init") from None
+        found = b""
     if found != VERSION:
-        raise StoreError(
-            f"The store at {os.fsdecode(root)} says {found[:60]!r}; this sysvenv reads {VERSION.decode().strip()!r}.",
-            "It was written by a newer sysvenv: install that one again.",
-        )
+        raise _unknown(os.fsdecode(root), found)
     return Store(root, guard_text_only=guard_text_only)
+
+
+def _unknown(root: str, found: bytes) -> StoreError:
+    words = found.split(b" ")
+    if words[:2] != [b"sysvenv", b"store"] or not words[-1].strip().isdigit():
+        return Damaged(f"{root}/VERSION is missing or does not name a version.", "Run: sysvenv doctor --fix")
+    return StoreError(
+        f"The store at {root} says {found[:60]!r}; this sysvenv reads {VERSION.decode().strip()!r}.",
+        "It was written by a newer sysvenv: install that one again.",
+    )

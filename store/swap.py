@@ -70,12 +70,12 @@ def _rescue(store: Store, checkout: Checkout, drift: Drift, entries: Mapping[byt
 
 
 def _stands(store: Store, entry: Entry, found: Seen | None) -> bool:
-    """Whether the object itself is there, as its name says: the row was only too young to be believed."""
+    """Whether what belongs there is there: the row was only too young to be believed, or says more bits than a file
+    that was rebuilt can have."""
     return (
         found is not None
-        and entry.has_object
         and objects.agrees(entry, found)
-        and found.st_ino == store.objects.inode(entry)
+        and (not entry.has_object or found.st_ino == store.objects.inode(entry))
     )
 
 

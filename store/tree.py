@@ -8,6 +8,9 @@ LINK = "l"
 DIRECTORY = "d"
 PLAIN_DIRECTORY = 0o755
 """The mode a directory has unless an entry says otherwise."""
+NOT_RESTORED = 0o6000
+"""setuid and setgid, which a file written anew never gets: what a stranger could have set must not come back with our
+authority. A file that lacks just these bits is therefore taken for the one that had them (:func:`lacks_only_those`)."""
 
 
 class Entry(NamedTuple):
@@ -43,8 +46,12 @@ class Entry(NamedTuple):
         return self.kind == FILE and self.size > 0
 
     def same(self, other: "Entry | None") -> bool:
-        """Whether both look alike to a user: everything but the twin number is equal."""
-        return other is not None and self._replace(twin=0) == other._replace(twin=0)
+        """Whether both look alike to a user: everything but the twin number is equal, and of the mode only bits are
+        missing that ``self``, should it have been rebuilt, cannot have."""
+        if other is None:
+            return False
+        rebuilt = self.kind == FILE and lacks_only_those(self.mode, other.mode)
+        return self._replace(twin=0, mode=other.mode if rebuilt else self.mode) == other._replace(twin=0)
 
 
 Tree = Mapping[bytes, Entry]
@@ -87,6 +94,11 @@ def changes(old: Tree, new: Tree) -> dict[bytes, Entry | None]:
     result: dict[bytes, Entry | None] = {path: None for path in old if path not in new}
     result.update((path, entry) for path, entry in new.items() if old.get(path) != entry)
     return result
+
+
+def lacks_only_those(mode: int, wanted: int) -> bool:
+    """Whether a file's mode is the wanted one, or that without the bits that are never restored."""
+    return mode == wanted or mode == wanted & ~NOT_RESTORED
 
 
 def parents(path: bytes) -> list[bytes]:

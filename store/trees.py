@@ -47,7 +47,15 @@ def read_marker(root: bytes) -> Marker | None:
         if value["version"] != VERSION or len(name) != 16 or not name.isalnum() or not isinstance(position, dict):
             return None
         return Marker(name, position)
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError, KeyError, TypeError):
+    except (
+        FileNotFoundError,
+        NotADirectoryError,
+        IsADirectoryError,
+        ValueError,
+        KeyError,
+        TypeError,
+        RecursionError,
+    ):
         return None
 
 
@@ -156,9 +164,11 @@ def sweep(store: Store, live: bytes, keep: Collection[str] = ()) -> None:
         found = read_marker(path) if path not in known else None
         if path not in known and (found is None or found.checkout not in keep):
             bury(store, path)
-    for name in os.listdir(store.indexes):
-        if os.fsdecode(name) not in names:
-            disk.discard(os.path.join(store.indexes, name))
+    for stray in os.scandir(store.indexes):
+        if stray.is_dir(follow_symlinks=False):
+            bury(store, stray.path)
+        elif os.fsdecode(stray.name) not in names:
+            disk.discard(stray.path)
     for name in os.listdir(store.root):
         if name.endswith(b".tmp"):
             disk.discard(os.path.join(store.root, name))

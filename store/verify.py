@@ -1,9 +1,10 @@
-"""Verify: everything the store holds read again and compared with its names. Finds what lstat cannot; never writes."""
+"""Verify: what the store holds compared with its names, by lstat or by reading everything. Never writes."""
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from store import digest, disk
@@ -12,7 +13,7 @@ from store.manifests import Manifest
 from store.objects import agrees
 from store.pristine import Member
 from store.store import Store
-from store.tree import Entry
+from store.tree import Entry, Tree
 
 MANIFEST = "manifest"
 SEGMENT = "segment"
@@ -26,9 +27,16 @@ EDITED = "edited"
 """An object whose lstat shows that it was changed in place: the next audit makes that an object of its own."""
 UNGUARDED = "unguarded"
 """An intact object that could not be rebuilt after an edit in place, for no second copy of it is kept."""
+ALTERED = "altered"
+"""An intact object whose bytes are not what the second opinion says: it was altered before it was recorded."""
+FOREIGN = "foreign"
+"""An object that another user owns, who could change it."""
 
 _REPORT = 64
 """Report progress every so many files."""
+
+Opinion = Callable[[Tree], Mapping[bytes, str]]
+"""What somebody else says of the files of a segment: path -> SHA-256 in hexadecimal digits."""
 
 
 class Fault(NamedTuple):
@@ -37,7 +45,7 @@ class Fault(NamedTuple):
     subject: str
     """MANIFEST, SEGMENT, OBJECT or PRISTINE."""
     what: str
-    """MISSING, DAMAGED, EDITED or UNGUARDED."""
+    """MISSING, DAMAGED, EDITED, UNGUARDED, ALTERED or FOREIGN."""
     name: str
     """The object's, segment's or manifest's name; the file name of an archive."""
     detail: str = ""
@@ -48,6 +56,15 @@ class Fault(NamedTuple):
     """Of an object: whether the files it is for are guarded (bytecode is not: Python builds it again)."""
     copied: bool = False
     """Of an object: whether its content is still to be had, from a pristine copy or (chmod, touch) from itself."""
+    entry: Entry | None = None
+    """Of an object."""
+
+    @property
+    def loses(self) -> bool:
+        """Whether states that need it cannot be laid out any more."""
+        if self.subject == OBJECT:
+            return self.guarded and not self.copied and self.what in (MISSING, DAMAGED, EDITED)
+        return self.subject in (MANIFEST, SEGMENT)
 
 
 class Verified(NamedTuple):
@@ -67,32 +84,45 @@ class _Wanted(NamedTuple):
     entry: Entry
     path: bytes
     guarded: bool
+    claims: frozenset[str] = frozenset()
+    """What a second opinion says its SHA-256 is."""
 
 
-def verify(store: Store, manifests: Iterable[str], progress: Callable[[int, int], None] | None = None) -> Verified:
+def verify(
+    store: Store,
+    manifests: Iterable[str],
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    quick: bool = False,
+    opinion: Opinion | None = None,
+) -> Verified:
     """Check the named manifests and all others there are, their segments, objects, and every pristine copy.
 
-    ``progress`` is called with how many files were read and how many there are to read.
+    ``quick`` asks lstat and reads no contents. ``progress`` is called with how many files were read and how many there
+    are to read.
     """
     faults: list[Fault] = []
     read = list(_manifests(store, {*manifests, *store.manifests.names()}, faults))
-    wanted, segments = _segments(store, read, faults)
+    wanted, segments = _segments(store, read, None if quick else opinion, faults)
     archives = list(_tables(store, faults))
     loose = list(_loose_copies(store))
-    steps = _Steps(progress, len(wanted) + len(loose) + sum(len(members) for _, members in archives))
-    copies = _archived(store, archives, faults, steps) | _reflinked(loose, faults, steps)
+    if quick:
+        steps = _Steps(progress, len(wanted))
+        copies = {name for _, members in archives for name in members} | {content for _, content in loose}
+    else:
+        steps = _Steps(progress, len(wanted) + len(loose) + sum(len(members) for _, members in archives))
+        copies = _archived(store, archives, faults, steps) | _reflinked(loose, faults, steps)
+    look = _glance if quick else _read
+    owner = os.lstat(store.root).st_uid
     for each in wanted.values():
-        fault = _object(store, each, copies)
-        if fault is not None:
-            faults.append(fault)
+        faults += _object(store, each, copies, look(store, each, owner))
         steps.step()
     return Verified(tuple(faults), len(read), segments, len(wanted), len(copies))
 
 
 def sound(store: Store, entry: Entry) -> bool:
     """Whether an entry's object is there, answers lstat as its name says, and holds the content its name says."""
-    fault = _object(store, _Wanted(entry, b"", False), frozenset())
-    return fault is None
+    return not _read(store, _Wanted(entry, b"", False), -1) - {FOREIGN}
 
 
 class _Steps:
@@ -115,11 +145,14 @@ def _manifests(store: Store, names: Iterable[str], faults: list[Fault]) -> Itera
         try:
             yield store.manifests.read(name)
         except (StoreError, OSError) as error:
-            what = DAMAGED if os.path.lexists(store.manifests.path(name)) else MISSING
+            there = digest.is_one(name) and os.path.lexists(store.manifests.path(name))
+            what = DAMAGED if there else MISSING
             faults.append(Fault(MANIFEST, what, name, str(error)))
 
 
-def _segments(store: Store, manifests: Iterable[Manifest], faults: list[Fault]) -> tuple[dict[str, _Wanted], int]:
+def _segments(
+    store: Store, manifests: Iterable[Manifest], opinion: Opinion | None, faults: list[Fault]
+) -> tuple[dict[str, _Wanted], int]:
     """Every object the segments name, by its name, and how many segments there are."""
     guarded: dict[str, bool] = {}
     for manifest in manifests:
@@ -133,11 +166,15 @@ def _segments(store: Store, manifests: Iterable[Manifest], faults: list[Fault]) 
             what = DAMAGED if os.path.lexists(store.segments.path(name)) else MISSING
             faults.append(Fault(SEGMENT, what, name, str(error)))
             continue
+        claims = opinion(tree) if opinion is not None and guarded[name] else {}
         for path, entry in tree.items():
             if entry.has_object:
-                known = wanted.get(entry.object_name)
+                object_name = entry.object_name
+                known = wanted.get(object_name)
                 if known is None or (guarded[name] and not known.guarded):
-                    wanted[entry.object_name] = _Wanted(entry, path, guarded[name])
+                    known = wanted[object_name] = _Wanted(entry, path, guarded[name])
+                if path in claims:
+                    wanted[object_name] = known._replace(claims=known.claims | {claims[path]})
     return wanted, len(guarded)
 
 
@@ -155,24 +192,15 @@ def _archived(
     """The digests of the contents that archives hold intact. Each frame is decompressed once."""
     intact: set[str] = set()
     for archive, members in archives:
-        frames: dict[int, list[tuple[str, Member]]] = {}
-        for name, member in members.items():
-            frames.setdefault(member.frame_offset, []).append((name, member))
-        bad = 0
-        for inside in frames.values():
-            whole = max(member.offset + member.size for _, member in inside)
-            try:
-                frame = store.pristine.extract(inside[0][1]._replace(offset=0, size=whole))
-            except (StoreError, OSError):
-                frame = b""
-            for name, member in inside:
-                if digest.of_bytes(frame[member.offset : member.offset + member.size]) == name:
-                    intact.add(name)
-                else:
-                    bad += 1
-            steps.step(len(inside))
-        if bad:
-            faults.append(_of_archive(archive, f"{bad} of {len(members)} copies in it are damaged"))
+        found: set[str] = set()
+        for inside in store.pristine.intact(members):
+            found |= inside.keys()
+        steps.step(len(members))
+        intact |= found
+        if len(found) < len(members):
+            faults.append(
+                _of_archive(archive, f"{len(members) - len(found)} of {len(members)} copies in it are damaged")
+            )
     return intact
 
 
@@ -204,39 +232,50 @@ def _reflinked(copies: Iterable[tuple[bytes, str]], faults: list[Fault], steps: 
     return intact
 
 
-def _object(store: Store, wanted: _Wanted, copies: Iterable[str]) -> Fault | None:
+def _object(store: Store, wanted: _Wanted, copies: Collection[str], wrong: set[str]) -> Iterator[Fault]:
     entry = wanted.entry
-    what = _what_is_wrong(store, entry)
     copied = entry.digest in copies
-    if not what and wanted.guarded and not copied and not store.guard_text_only:
-        what = UNGUARDED
-    if not what:
-        return None
-    if what == EDITED and not copied:
-        copied = _only_touched(store, entry)
-    return Fault(OBJECT, what, entry.object_name, "", wanted.path, wanted.guarded, copied)
+    if wanted.guarded and not copied and not store.guard_text_only and not wrong - {ALTERED, FOREIGN}:
+        wrong = wrong | {UNGUARDED}
+    for what in sorted(wrong):
+        kept = copied or (what == EDITED and store.objects.content(entry) is not None)  # chmod, touch: its own copy
+        yield Fault(OBJECT, what, entry.object_name, "", wanted.path, wanted.guarded, kept, entry)
 
 
-def _only_touched(store: Store, entry: Entry) -> bool:
-    """Whether an object's mode or time was changed but not its content: then it is its own copy."""
+def _glance(store: Store, wanted: _Wanted, owner: int) -> set[str]:
+    """What lstat tells of an object."""
     try:
-        return store.objects.content(entry) is not None
+        found = os.lstat(store.objects.path(wanted.entry))
+    except (FileNotFoundError, NotADirectoryError):
+        return {MISSING}
     except OSError:
-        return False
+        return {EDITED}
+    if not agrees(wanted.entry, found):
+        return {EDITED}
+    return {FOREIGN} if found.st_uid != owner else set()
 
 
-def _what_is_wrong(store: Store, entry: Entry) -> str:
+def _read(store: Store, wanted: _Wanted, owner: int) -> set[str]:
+    """The same, and what its content tells."""
+    wrong = _glance(store, wanted, owner)
+    if wrong - {FOREIGN}:
+        return wrong
     try:
-        fd = os.open(store.objects.path(entry), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return MISSING
+        fd = os.open(store.objects.path(wanted.entry), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
-        return EDITED  # no file, or its owner or mode keeps us out: chmod in place
+        return {EDITED}  # its owner or mode keeps us out: chmod in place, on a path that is not ours
+    second = hashlib.sha256() if wanted.claims else None
+    reading = digest.Reading(fd)
     try:
-        if not agrees(entry, os.fstat(fd)):
-            return EDITED
-        return "" if digest.of_open_file(fd)[0] == entry.digest else DAMAGED
+        for piece in reading:
+            if second is not None:
+                second.update(piece)
     except OSError:
-        return DAMAGED  # the disk cannot read it
+        return {DAMAGED}  # the disk cannot read it
     finally:
         os.close(fd)
+    if reading.digest() != wanted.entry.digest:
+        return {DAMAGED}
+    if second is not None and second.hexdigest() not in wanted.claims:
+        return wrong | {ALTERED}
+    return wrong

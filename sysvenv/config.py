@@ -155,6 +155,14 @@ def load(path: str) -> tuple[Config, list[str]]:
     return config, warnings
 
 
+def load_if_sound(path: str) -> tuple[Config, list[str]]:
+    """The same, but of a file that cannot be used, a warning, and the defaults: undo must not depend on it."""
+    try:
+        return load(path)
+    except SysvenvError as error:
+        return Config(), [f"{error.message}; all settings have their defaults ({error.hint})"]
+
+
 def get(config: Config, name: str) -> Value:
     """Value of the key `name`, "ui.color". Raises UsageError for an unknown one."""
     _rule(name)

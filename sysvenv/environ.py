@@ -37,6 +37,32 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
     )
 
 
+class Caches(NamedTuple):
+    """Where installers keep what they fetched, and what they install for one user; "" where that is unknown."""
+
+    pip: str
+    uv: str
+    user_base: str
+
+
+def caches(environ: Mapping[str, str] | None = None) -> Caches:
+    """As pip (platformdirs), uv (UV_CACHE_DIR) and site (PYTHONUSERBASE) find them."""
+    environ = os.environ if environ is None else environ
+    home = environ.get("HOME", "")
+    base = environ.get("XDG_CACHE_HOME", "") or (home and home + "/.cache")
+    pip = home + "/Library/Caches/pip" if sys.platform == "darwin" and home else base and base + "/pip"
+    return Caches(
+        pip=environ.get("PIP_CACHE_DIR", "") or pip,
+        uv=environ.get("UV_CACHE_DIR", "") or (base and base + "/uv"),
+        user_base=environ.get("PYTHONUSERBASE", "") or (home and home + "/.local"),
+    )
+
+
+def everything(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """All of it, for a pip that is to find what it would find in this shell."""
+    return dict(os.environ if environ is None else environ)
+
+
 def tool_python() -> str:
     """Absolute path of the interpreter sysvenv runs on, symlinks kept."""
     return os.path.abspath(sys.executable)

@@ -23,6 +23,9 @@ DONE = "done"
 FAILED = "failed"
 INTERRUPTED = "interrupted"
 PENDING = "pending"
+FAR = 1e11
+"""Seconds since the epoch that no clock of ours will show: the year 5138."""
+_STATE = re.compile(r"[0-9a-f]{32}")
 _RECORD = re.compile(r"([0-9]{3,})_(before|after)\.json")
 
 
@@ -121,19 +124,29 @@ class History:
 
     def read(self, number: int) -> Operation:
         """One operation. Raises NotFound, or DamageFound naming the file that cannot be read."""
+        return self._operation(number, self._read(number, "after"))
+
+    def read_beginning(self, number: int) -> Operation:
+        """The same, as if there were no record of its end."""
+        return self._operation(number, None)
+
+    def _operation(self, number: int, after: dict[str, Any] | None) -> Operation:
         before = self._read(number, "before")
         if before is None:
             pruned = self.pruned()
             if number in pruned:
                 raise NotFound(f"{pruned.told(number)}.", "Snapshots stay: sysvenv list-snapshots")
-            raise NotFound(f"There is no operation @{number}.", "Run: sysvenv history")
-        after = self._read(number, "after") or {}
+            if after is None:
+                raise NotFound(f"There is no operation @{number}.", "Run: sysvenv history")
+            raise DamageFound(f"The record of how @{number} began is missing.", "Run: sysvenv doctor")
         try:
-            return _operation(before, after)
-        except (KeyError, TypeError, ValueError) as error:
+            found = _operation(before, after or {})
+            _check(number, found)
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise DamageFound(
                 f"The records of operation @{number} do not make sense ({error}).", "Run: sysvenv doctor"
             ) from None
+        return found
 
     def all(self) -> tuple[list[Operation], list[str]]:
         """Every operation that can be read, oldest first, and a sentence for each that cannot."""
@@ -152,7 +165,7 @@ class History:
     def pending(self) -> Operation | None:
         """The newest operation if it has no end: it is running, or was interrupted."""
         numbers = self.numbers()
-        if not numbers or os.path.exists(self._path(numbers[-1], "after")):
+        if not numbers or os.path.exists(self.path(numbers[-1], "after")):
             return None
         return self.read(numbers[-1])
 
@@ -191,7 +204,7 @@ class History:
 
     def forget_pending(self, number: int) -> None:
         """Drop the first record of an operation that changed nothing."""
-        disk.discard(os.fsencode(self._path(number, "before")))
+        disk.discard(os.fsencode(self.path(number, "before")))
 
     def prune(self, numbers: Collection[int], when: float) -> None:
         """Remove the records of operations, for good, and what an earlier prune that was cut off left of others.
@@ -213,21 +226,33 @@ class History:
         if gone:
             disk.sync_directory(os.fsencode(self.home.history))
 
-    def _path(self, number: int, half: str) -> str:
-        return os.path.join(self.home.history, f"{number:03d}_{half}.json")
+    def path(self, number: int, half: str) -> str:
+        """Where a record lies; ``half`` is "before" or "after"."""
+        return _path(self.home, number, half)
 
     def _read(self, number: int, half: str) -> dict[str, Any] | None:
-        path = self._path(number, half)
+        path = self.path(number, half)
         try:
             return _parse(path)
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise SysvenvError(f"{path} cannot be read: {error.strerror}.", "Run: sysvenv doctor") from None
 
     def _write(self, number: int, half: str, value: dict[str, Any]) -> None:
         import json
 
         content = json.dumps(value, indent=1, ensure_ascii=True).encode() + b"\n"
-        disk.write_durably(os.fsencode(self._path(number, half)), content)
+        disk.write_durably(os.fsencode(self.path(number, half)), content)
+
+
+def is_known(home: Home, number: int) -> bool:
+    """Whether there is a record of an operation, readable or not."""
+    return os.path.lexists(_path(home, number, "before")) or os.path.lexists(_path(home, number, "after"))
+
+
+def _path(home: Home, number: int, half: str) -> str:
+    return os.path.join(home.history, f"{number:03d}_{half}.json")
 
 
 def read_head(home: Home) -> Position | None:
@@ -236,7 +261,7 @@ def read_head(home: Home) -> Position | None:
         return position_from(_parse(home.head))
     except FileNotFoundError:
         return None
-    except (KeyError, TypeError, ValueError) as error:
+    except (IsADirectoryError, KeyError, TypeError, ValueError) as error:
         raise DamageFound(f"{home.head} does not make sense ({error}).", "Run: sysvenv doctor --fix") from None
 
 
@@ -269,7 +294,7 @@ def _parse(path: str) -> dict[str, Any]:
 
     try:
         value = json.loads(disk.read(os.fsencode(path)))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DamageFound(f"{path} is damaged ({error}).", "Run: sysvenv doctor --fix") from None
     if not isinstance(value, dict) or not isinstance(value.get("version"), int):
         raise DamageFound(f"{path} is not a record of sysvenv.", "Run: sysvenv doctor --fix")
@@ -301,6 +326,26 @@ def _operation(before: dict[str, Any], after: dict[str, Any]) -> Operation:
         origins=dict(after.get("origins", {})),
         note=str(after.get("note", "")),
     )
+
+
+def _check(number: int, operation: Operation) -> None:
+    """Raises ValueError for what :class:`History` cannot have written."""
+    if operation.number != number:
+        raise ValueError(f"it calls itself @{operation.number}")
+    if not -1 <= operation.parent < number:
+        raise ValueError(f"it follows @{operation.parent}, which is not before it")
+    if operation.kind not in (INIT, PIP, EXTERNAL, RESTORE, CLEAN):
+        raise ValueError(f"its kind is {operation.kind!r}")
+    if operation.status not in (PENDING, DONE, FAILED, INTERRUPTED):
+        raise ValueError(f"its status is {operation.status!r}")
+    if not all(0 <= moment < FAR for moment in (operation.started, operation.finished)):
+        raise ValueError("its times are none")
+    if not all(not name or _STATE.fullmatch(name) for name in (operation.manifest_before, operation.manifest)):
+        raise ValueError("it names no state")
+    if not all(isinstance(word, str | None) for change in operation.packages for word in change):
+        raise ValueError("its packages are none")
+    if not all(isinstance(origin, dict) for origin in operation.origins.values()):
+        raise ValueError("its origins are none")
 
 
 def _three(numbers: list[int]) -> tuple[int, int, int]:

@@ -8,10 +8,10 @@ from store.intake import Facts, Kept, Portion
 from store.manifests import Manifest, Part
 from store.row import Seen, rows
 from store.store import Store
-from store.tree import DIRECTORY, Entry
+from store.tree import DIRECTORY, Entry, is_safe
 from sysvenv import dists, venv
 from sysvenv.dists import Distribution
-from sysvenv.errors import SysvenvError
+from sysvenv.errors import DamageFound, SysvenvError
 from sysvenv.kinds import in_cache, source_of
 from sysvenv.venv import Interpreter
 
@@ -25,14 +25,25 @@ Owner = tuple[str, str]
 
 
 def distributions(manifest: Manifest) -> list[Distribution]:
-    """The distributions of a state."""
-    return [dists.from_json(value) for value in manifest.about.get("distributions", [])]
+    """The distributions of a state. Raises DamageFound for what :class:`Composition` cannot have written."""
+    try:
+        return [dists.from_json(value) for value in manifest.about.get("distributions", [])]
+    except (ValueError, TypeError, AttributeError) as error:
+        raise DamageFound(
+            f"What a manifest says of packages makes no sense ({error}).", "Run: sysvenv verify"
+        ) from None
 
 
 def interpreter(manifest: Manifest) -> Interpreter | None:
     """The interpreter of a state; None for the state of a venv that is gone."""
     value = manifest.about.get("interpreter")
-    return Interpreter(**value) if value else None
+    try:
+        found = Interpreter(**value) if value else None
+        if found is not None and not is_safe(os.fsencode(found.site)):
+            raise ValueError(f"site-packages at {found.site!r}")
+    except (ValueError, TypeError) as error:
+        raise DamageFound(f"What a manifest says of Python makes no sense ({error}).", "Run: sysvenv verify") from None
+    return found
 
 
 def shared(manifest: Manifest) -> dict[str, list[str]]:

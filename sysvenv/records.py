@@ -55,14 +55,43 @@ def _record_paths(record: bytes) -> Sequence[bytes]:
 def _csv_paths(record: bytes) -> Sequence[bytes]:
     """The same of a RECORD with quoted names, which may hold commas, quotes and line ends."""
     import csv
-    import io
 
-    # latin-1 maps every byte to one character and back, so names that are no UTF-8 come through.
-    rows = csv.reader(io.StringIO(record.decode("latin-1"), newline=""))
     try:
-        return [row[0].encode("latin-1") for row in rows if row]
+        return [row[0].encode("latin-1") for row in _rows(record) if row]
     except csv.Error:  # NUL, a field of 128 kB: an open quote swallows the rest
         return [line.partition(b",")[0].strip(b'"') for line in record.split(b"\n")]
+
+
+def _rows(record: bytes) -> Iterator[list[str]]:
+    """The rows of a RECORD. latin-1 maps every byte to one character and back, so names that are no UTF-8 come through.
+    Raises csv.Error."""
+    import csv
+    import io
+
+    yield from csv.reader(io.StringIO(record.decode("latin-1"), newline=""))
+
+
+def sha256_in(record: bytes, site: bytes, root: str) -> dict[bytes, str]:
+    """Tree path -> SHA-256, in hexadecimal digits, as a RECORD of the site-packages ``site`` says.
+
+    Rows without one are left out: RECORD's own, and bytecode's. An installer that rewrites a script states its new one.
+    """
+    import base64
+    import csv
+
+    found: dict[bytes, str] = {}
+    try:
+        for row in _rows(record):
+            if len(row) > 1 and row[1].startswith("sha256="):
+                try:
+                    found[row[0].encode("latin-1")] = base64.urlsafe_b64decode(row[1][7:] + "==").hex()
+                except ValueError:
+                    continue  # no base64: a row that says nothing
+    except csv.Error:
+        return {}
+    tree = os.fsencode(root)
+    inside = {_normalized(path, site, tree): sha256 for path, sha256 in found.items()}
+    return {path: sha256 for path, sha256 in inside.items() if path and len(sha256) == 64}
 
 
 def _lines(data: bytes) -> Sequence[bytes]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from store import disk
 from sysvenv.dists import Distribution
 from sysvenv.errors import DamageFound, NotFound, SysvenvError, UsageError
-from sysvenv.history import History
+from sysvenv.history import FAR, History
 from sysvenv.home import Home
 
 VERSION = 1
@@ -72,16 +72,29 @@ def read(home: Home, name: str) -> Snapshot:
         value = json.loads(disk.read(os.fsencode(_path(home, name, "json"))))
     except FileNotFoundError:
         raise NotFound(f"There is no snapshot {name!r}.", "Run: sysvenv list-snapshots") from None
-    except ValueError as error:
+    except (ValueError, RecursionError, IsADirectoryError) as error:
         raise _damaged(home, name, error) from None
     return _from_json(home, name, value)
 
 
-def list_snapshots(home: Home, current: str = "") -> list[Snapshot]:
-    """Every snapshot, oldest first; the one whose manifest is ``current`` is marked."""
-    found = [read(home, name) for name in names(home)]
+def strangers(home: Home) -> list[str]:
+    """The files among the snapshots that sysvenv did not write, or not under that name."""
+    found = os.listdir(home.snapshots) if os.path.isdir(home.snapshots) else []
+    ours = {f"{name}.{suffix}" for name in names(home) for suffix in ("json", "txt")}
+    return sorted(name for name in found if name not in ours and not name.endswith((".tmp", ".damaged")))
+
+
+def list_snapshots(home: Home, current: str = "") -> tuple[list[Snapshot], list[str]]:
+    """Every snapshot that can be read, oldest first, and a sentence for each that cannot; the one whose manifest is
+    ``current`` is marked."""
+    found, broken = [], []
+    for name in names(home):
+        try:
+            found.append(read(home, name))
+        except SysvenvError as error:
+            broken.append(error.message)
     marked = [snapshot._replace(current=bool(current) and snapshot.manifest == current) for snapshot in found]
-    return sorted(marked, key=lambda snapshot: (snapshot.created, snapshot.name))
+    return sorted(marked, key=lambda snapshot: (snapshot.created, snapshot.name)), broken
 
 
 def write(home: Home, snapshot: Snapshot, distributions: list[Distribution]) -> None:
@@ -96,8 +109,11 @@ def write(home: Home, snapshot: Snapshot, distributions: list[Distribution]) -> 
 
 
 def delete(home: Home, name: str) -> Snapshot:
-    """Drop a label; the state stays as long as history or another label holds it."""
-    snapshot = read(home, name)
+    """Drop a label, one that cannot be read too; the state stays as long as history or another label holds it."""
+    try:
+        snapshot = read(home, name)
+    except DamageFound:
+        snapshot = Snapshot(name, "", -1, 0.0, "", 0, "")
     disk.discard(os.fsencode(_path(home, name, "json")))
     disk.discard(os.fsencode(_path(home, name, "txt")))
     disk.sync_directory(os.fsencode(home.snapshots))
@@ -127,16 +143,19 @@ def _from_json(home: Home, name: str, value: dict[str, Any]) -> Snapshot:
                 f"Snapshot {name} has format version {value['version']}; this sysvenv reads version {VERSION}.",
                 "It was written by a newer sysvenv: install that one again.",
             )
+        created = float(value["created"])
+        if not 0 <= created < FAR:
+            raise ValueError("its time is none")
         return Snapshot(
             name=name,
             manifest=str(value["manifest"]),
             operation=int(value["operation"]),
-            created=float(value["created"]),
+            created=created,
             message=str(value["message"]),
             distributions=int(value["distributions"]),
             python=str(value["python"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise _damaged(home, name, error) from None
 
 

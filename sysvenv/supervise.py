@@ -84,7 +84,7 @@ def _begin(call: Call) -> Recording:
     except FileNotFoundError:
         cwd = ""  # pip runs in a directory that was deleted; most of it works there.
     home = Home.at(call.home)
-    settings, _ = config.load(home.config)
+    settings, _ = config.load_if_sound(home.config)
     context = Context(home, settings, environ.tool_python(), on_wait=_waiting)
     return record.begin(context, call.lock, record.Command(call.command, cwd, call.pid), os.environ)
 

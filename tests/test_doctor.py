@@ -304,8 +304,13 @@ def test_a_lost_object(upgraded: Environment, monkeypatch: pytest.MonkeyPatch) -
     (lost,) = [path for path in Path(upgraded.home.store, "objects").rglob("*") if path.stat().st_ino == inode]
     lost.unlink()
     shutil.rmtree(Path(upgraded.home.store, "pristine"))
+    cured(upgraded)  # the live file is the last copy
+    (lost,) = [path for path in Path(upgraded.home.store, "objects").rglob("*") if path.stat().st_ino == inode]
+    lost.unlink()
+    (upgraded.site / "demo/__init__.py").unlink()
+    shutil.rmtree(Path(upgraded.home.store, "pristine"))
     findings = doctor(upgraded.context, path_of(upgraded), fix=True).findings
-    assert any("could not be put right" in finding.message and not finding.fixed for finding in findings)
+    assert any("No intact copy is found" in finding.message and not finding.fixed for finding in findings)
 
 
 def test_while_pip_is_at_work(upgraded: Environment) -> None:

@@ -52,7 +52,7 @@ def test_a_healthy_home(upgraded: Environment) -> None:
     found = verify(upgraded.context, lambda done, total: steps.append((done, total)))
     assert open_ones(found) == [] and not found.damaged
     subjects = [finding.subject for finding in found.findings]
-    assert subjects == ["history", "manifest", "segment", "object", "pristine", "environment"]
+    assert subjects == ["history", "history", "manifest", "segment", "object", "pristine", "environment"]
     assert found.checked_objects > 300 and found.checked_files > 300 and found.seconds > 0
     assert steps[-1][0] == steps[-1][1] and steps == sorted(steps)
 
@@ -192,3 +192,27 @@ def test_a_home_without_a_store(upgraded: Environment, tmp_path: Path) -> None:
         verify(upgraded.context, None)
     with pytest.raises(SysvenvError):
         verify(upgraded.context._replace(home=Home.at(str(tmp_path / "no"))), None)
+
+
+def test_a_file_that_was_altered_before_it_was_recorded(env: Environment) -> None:
+    """RECORD's sha256 is a second opinion: a warning that names the distribution. pip's own rewritten files agree."""
+    env.pip("install", "demo==1.0")
+    assert open_ones(verify(env.context)) == []
+    target = env.site / "demo/__init__.py"
+    target.unlink()
+    target.write_text("altered\n")
+    (env.site / "demo/gone.py").unlink()
+    env.pip("install", "other")  # records the change as made without pip
+    found = only(env)
+    assert (found.severity, found.subject) == ("warning", "record") and "demo/__init__.py" in found.message
+    assert found.distributions == ("demo 1.0",) and "the environment" in found.states
+    assert open_ones(verify(env.context, quick=True)) == []
+
+
+def test_quick(upgraded: Environment) -> None:
+    """--quick finds what lstat shows, reads no contents, and so does not find what only they show."""
+    silently(upgraded.site / "demo/__init__.py", b"One = 1\ntwo = 22\n")
+    assert open_ones(verify(upgraded.context, quick=True)) == []
+    os.utime(upgraded.site / "demo/__init__.py")
+    object_, live = open_ones(verify(upgraded.context, quick=True))
+    assert "changed in place" in object_.message and live.subject == "environment"

@@ -51,8 +51,8 @@ class Tiny:
 
     def begin(self) -> None:
         """Make the environment and put it under sysvenv's care: @0."""
-        (self.root / "venv/bin").mkdir(parents=True)
-        self.site.mkdir(parents=True)
+        (self.root / "venv/bin").mkdir(parents=True, exist_ok=True)
+        self.site.mkdir(parents=True, exist_ok=True)
         base = os.path.realpath(sys.executable)
         home, version = os.path.dirname(base), sys.version.split()[0]
         (self.root / "venv/pyvenv.cfg").write_text(f"home = {home}\nversion = {version}\nexecutable = {base}\n")

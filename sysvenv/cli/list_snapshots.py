@@ -19,8 +19,9 @@ def command(session: Session) -> int:
       sysvenv list-snapshots
       sysvenv list-snapshots --json
     """
-    from sysvenv import history, snapshots
+    from sysvenv import snapshots, whereabouts
 
-    head = history.read_head(session.home)
-    found = snapshots.list_snapshots(session.home, head.manifest if head else "")
+    position = whereabouts.find(session.home).position
+    found, broken = snapshots.list_snapshots(session.home, position.manifest)
+    session.warnings.extend(broken)
     return session.show({"snapshots": found}, lambda screen, _: labels.table(screen, found))

@@ -87,6 +87,17 @@ class Session(NamedTuple):
 
         return click.confirm(question, default=True, err=True)
 
+    def consents(self, question: str) -> bool:
+        """Whether somebody says yes, at a terminal or by --yes. For what is never done silently: where there is nobody
+        to ask, the answer is no."""
+        if self.yes:
+            return True
+        if self.json or not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+            return False
+        import click
+
+        return click.confirm(question, default=False, err=True)
+
     def _tell_waiting(self, holder: "Holder | None") -> None:
         import time
 
@@ -101,5 +112,5 @@ def open_session(
 ) -> Session:
     """A session with the settings of this process."""
     settings = environ.read()
-    config, warnings = configs.load(settings.home.config)
+    config, warnings = configs.load_if_sound(settings.home.config)
     return Session(command, settings, config, warnings, json, wait, yes or settings.yes, ahead)

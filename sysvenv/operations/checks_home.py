@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
-import time
 from collections.abc import Callable, Iterator
 
+from store import disk, swap
 from store import store as stores
-from store import swap, trees
-from store.errors import StoreError
+from store.errors import Damaged, StoreError
 from store.store import Store
-from sysvenv import config, history, pruned
-from sysvenv.errors import DamageFound, SysvenvError
-from sysvenv.history import History
+from sysvenv import config
+from sysvenv.errors import SysvenvError
 from sysvenv.home import Home
-from sysvenv.operations import look
+from sysvenv.operations import checks_history
 from sysvenv.operations.findings import Finding
 from sysvenv.operations.problems import FIX, Problem, fine, some
 from sysvenv.operations.session import Context
@@ -30,11 +28,11 @@ def examine(context: Context, *, busy: bool) -> Iterator[Problem]:
     yield from _private(home)
     yield from _owners(home)
     yield _configuration(home)
-    yield _store(home)
+    yield from _locks(home)
+    yield from _store(home)
+    yield from _live(home)
     yield _one_filesystem(home)
-    yield _head(home)
-    yield from _pruned(home)
-    yield from _records(home)
+    yield from checks_history.examine(home)
     if not busy:
         yield from _unfinished(home)
 
@@ -93,22 +91,70 @@ def _configuration(home: Home) -> Problem:
     return fine("config", "The settings can be read.")
 
 
-def _store(home: Home) -> Problem:
+def _store(home: Home) -> Iterator[Problem]:
     root = os.fsencode(home.store)
     try:
         stores.open_store(root)
+    except Damaged as error:
+        yield Problem(Finding("error", "store", error.message, FIX), early=lambda: _state_version(home))
     except StoreError as error:
-        return Problem(Finding("error", "store", error.message, error.hint))
+        yield Problem(Finding("error", "store", error.message, error.hint))
+        return
     lost = [name for name in stores.DIRECTORIES if not os.path.isdir(os.path.join(root, name))]
     if lost:
 
         def complete() -> str:
+            for name in lost:
+                if os.path.lexists(place := os.path.join(root, name)):
+                    disk.set_aside(place)
             stores.create(root)
             return "They were made anew, empty."
 
-        finding = Finding("error", "store", f"Directories of the store are missing: {some(lost)}.", FIX)
-        return Problem(finding, early=complete)
-    return fine("store", "The store has a version this sysvenv reads.")
+        yield Problem(
+            Finding("error", "store", f"Directories of the store are missing: {some(lost)}.", FIX), early=complete
+        )
+    else:
+        yield fine("store", "The store has a version this sysvenv reads.")
+
+
+def _state_version(home: Home) -> str:
+    """Only of a store whose manifests are of the version this sysvenv reads, as far as there are any."""
+    store = Store(os.fsencode(home.store))
+    for name in store.manifests.names():
+        try:
+            store.manifests.read(name)
+        except Damaged:
+            continue
+        break
+    if os.path.lexists(version := store.root + b"/VERSION"):
+        disk.set_aside(version)
+    stores.state_version(store.root)
+    return "It was written anew."
+
+
+def _live(home: Home) -> Iterator[Problem]:
+    """Something else than a directory where the live tree belongs: behind a link, nothing can be swapped."""
+    if not os.path.lexists(home.venv) or (os.path.isdir(home.venv) and not os.path.islink(home.venv)):
+        return
+    what = f"a symlink to {os.readlink(home.venv)}" if os.path.islink(home.venv) else "no directory"
+    sentence = f"{home.venv} is {what}; the environment must be a directory of its own."
+
+    def aside() -> str:
+        return f"{_aside(home.venv)()} sysvenv undo brings the environment back."
+
+    yield Problem(Finding("error", "environment", sentence, FIX), early=aside)
+
+
+def _locks(home: Home) -> Iterator[Problem]:
+    """A lock is taken on a plain file; what else stands there keeps everybody out."""
+    for path in (home.lock, home.store + "/lock"):
+        if os.path.lexists(path) and (os.path.islink(path) or not os.path.isfile(path)):
+            finding = Finding("error", "lock", f"{path} is no file, so the lock cannot be taken.", FIX)
+            yield Problem(finding, early=_aside(path))
+
+
+def _aside(path: str) -> Callable[[], str]:
+    return lambda: f"It is {os.fsdecode(disk.set_aside(os.fsencode(path)))} now."
 
 
 def _one_filesystem(home: Home) -> Problem:
@@ -123,99 +169,9 @@ def _one_filesystem(home: Home) -> Problem:
     return fine("filesystem", "Environment and store are on one filesystem.")
 
 
-def _head(home: Home) -> Problem:
-    try:
-        found = look.whereabouts(home)
-    except SysvenvError as error:
-        return Problem(Finding("error", "history", error.message, error.hint))
-    if not found.trouble:
-        return fine("history", f"The environment stands at @{found.position.operation}.")
-
-    def rewrite() -> str:
-        _keep_evidence(home.head)
-        history.write_head(home, found.position)
-        return f"It was written anew: the environment stands at {found.chosen}."
-
-    return Problem(Finding("error", "history", found.trouble, FIX), early=rewrite)
-
-
-def _keep_evidence(path: str) -> None:
-    """Set a damaged file aside under another name."""
-    if os.path.lexists(path):
-        os.rename(path, path + ".damaged")
-
-
-def _records(home: Home) -> Iterator[Problem]:
-    records = History(home)
-    numbers = records.numbers()
-    for number in numbers:
-        try:
-            records.read(number)
-        except SysvenvError as error:
-            sentence = error.message
-        except OSError as error:
-            sentence = f"The records of @{number} cannot be read: {error}."
-        else:
-            continue
-        before, after = (os.path.join(home.history, f"{number:03d}_{half}.json") for half in ("before", "after"))
-        if number == numbers[-1] and not os.path.exists(after) and _is_damaged(records, number):
-            finding = Finding("error", "history", sentence, FIX)
-            yield Problem(finding, early=_set_aside(before))
-        else:
-            remedy = f"undo cannot go past @{number}; sysvenv restore can, to any other @N or snapshot."
-            yield Problem(Finding("error", "history", sentence, remedy))
-
-
-def _pruned(home: Home) -> Iterator[Problem]:
-    """A statement that cannot be read is made anew: what is missing below the newest record counts as pruned."""
-    try:
-        pruned.read(home)
-    except DamageFound as error:
-
-        def restate() -> str:
-            _keep_evidence(home.pruned)
-            numbers = History(home).numbers()
-            missing = set(range(numbers[-1] if numbers else 0)).difference(numbers)
-            pruned.write(home, pruned.joined(pruned.Pruned(), missing, time.time()))
-            return f"It was written anew: {len(missing)} operations count as pruned."
-
-        yield Problem(Finding("error", "history", error.message, error.hint), early=restate)
-    except SysvenvError as error:
-        yield Problem(Finding("error", "history", error.message, error.hint))
-
-
-def _is_damaged(records: History, number: int) -> bool:
-    """Damaged, not of a newer version or out of reach."""
-    try:
-        records.read(number)
-    except DamageFound:
-        return True
-    except (SysvenvError, OSError):
-        return False
-    return False
-
-
-def _set_aside(before: str) -> Callable[[], str]:
-    """The record of how an operation began, which has no end: without it, what it did is a change like any other."""
-
-    def aside() -> str:
-        _keep_evidence(before)
-        return f"It is {os.path.basename(before)}.damaged now; what that operation did counts as done without pip."
-
-    return aside
-
-
 def _unfinished(home: Home) -> Iterator[Problem]:
     """What a session that is killed leaves lying; the next one that takes the lock clears it away."""
     store = Store(os.fsencode(home.store))
-    try:
-        standing = {os.path.basename(tree.path) for tree in trees.standing(store)}
-        left = [name for name in sorted(os.listdir(store.trees)) if name not in standing]
-    except OSError:
-        return  # _store tells of it
-    if left:
-        finding = Finding("warning", "trees", f"Half-built trees are left over: {some(left)}.", FIX)
-        yield Problem(finding, repair=lambda session: "They are in the trash.")
     if os.path.lexists(os.path.join(store.root, swap.JOURNAL)):
         finding = Finding("error", "trees", "An exchange of trees was cut off half-way.", FIX)
         yield Problem(finding, repair=lambda session: "It is finished.")

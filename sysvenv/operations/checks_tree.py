@@ -1,4 +1,4 @@
-"""What doctor looks at in the environment: Python, pip, the hook, PATH, what is recorded, a sample of the objects."""
+"""What doctor looks at in the environment: Python, pip, the hook, PATH, what is recorded."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from store.errors import StoreError
 from sysvenv import dists, history, hook, venv
 from sysvenv.dists import Distribution
 from sysvenv.errors import SysvenvError
-from sysvenv.operations import checks_objects, keep, look, status
+from sysvenv.operations import checks_ready, keep, look, status
 from sysvenv.operations.findings import Finding
 from sysvenv.operations.problems import FIX, Problem, fine, some
 from sysvenv.operations.session import Context, Session
@@ -28,7 +28,7 @@ def examine(context: Context, session: Session, path_env: str, *, busy: str) -> 
     if busy:
         yield fine("environment", f"At work here: {busy}. What it changes is not looked at.")
     else:
-        yield from checks_objects.examine(session)
+        yield from checks_ready.examine(session)
         yield from _unrecorded(session, repairable=present)
     if python is not None and present:
         found = _distributions(session.home.venv, python)

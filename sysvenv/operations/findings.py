@@ -57,6 +57,12 @@ class Finding(NamedTuple):
     remedy: str = ""
     """What to type."""
     fixed: bool = False
+    states: tuple[str, ...] = ()
+    """The states it concerns, in words: "the environment", "@3", "snapshot ml"."""
+    distributions: tuple[str, ...] = ()
+    """The distributions whose files it concerns, with their versions."""
+    fences: bool = False
+    """Whether these states cannot be restored as long as it is not put right."""
 
 
 class Checkup(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sysvenv import history
+from sysvenv import whereabouts
 from sysvenv.history import History, Operation
 from sysvenv.home import Home
 from sysvenv.operations.findings import Listing
@@ -12,17 +12,17 @@ def listing(home: Home, limit: int | None = None) -> Listing:
     """The operations, newest first, at most ``limit`` of them. Takes no lock."""
     records = History(home)
     operations, broken = records.all()
-    head = history.read_head(home)
-    current = head.operation if head else -1
+    head = whereabouts.find(home).position
+    current = head.operation
     newest_first = tuple(reversed(operations))
     return Listing(
         operations=newest_first if limit is None else newest_first[:limit],
         current=current,
         line=frozenset(ancestors(operations, current)),
-        redoable=tuple(undone.operation for undone in head.undone) if head else (),
+        redoable=tuple(undone.operation for undone in head.undone),
         total=len(operations),
         broken=tuple(broken),
-        current_manifest=head.manifest if head else "",
+        current_manifest=head.manifest,
         pruned=records.pruned(),
     )
 

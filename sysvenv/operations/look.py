@@ -2,32 +2,18 @@
 
 import os
 from collections.abc import Collection
-from typing import NamedTuple
 
 from store import capture, trees
 from store import store as stores
 from store.capture import Observed
-from store.errors import StoreError
 from store.row import rows_of
 from store.scan import Drift
 from store.trees import Checkout
-from sysvenv import dists, history, manifest
+from sysvenv import dists, manifest, whereabouts
 from sysvenv.dists import Distribution
-from sysvenv.errors import DamageFound, SysvenvError
-from sysvenv.history import History, Operation, Position
-from sysvenv.home import Home
+from sysvenv.errors import SysvenvError
 from sysvenv.operations.results import FileCounts
 from sysvenv.operations.session import Context, Session
-
-
-class Whereabouts(NamedTuple):
-    """Where history stands, and how that is known."""
-
-    position: Position
-    trouble: str = ""
-    """What is wrong with HEAD, a sentence; empty when HEAD, or the live tree's newer marker, says it."""
-    chosen: str = ""
-    """What stands in for it."""
 
 
 def glance(context: Context) -> Session:
@@ -46,65 +32,13 @@ def glance(context: Context) -> Session:
     session.name = marker.checkout if marker else trees.new_name()
     if session.name != context.ahead.checkout:
         session.auditor.forget()
-    found = whereabouts(home)
+    found = whereabouts.find(home)
     session.position = found.position
     if found.trouble:
-        session.notes.append(f"{found.trouble} Looking at {found.chosen} instead; sysvenv doctor --fix repairs it.")
+        session.notes.append(f"{found.trouble} Looking at {found.chosen} instead; the next operation puts it right.")
+    if odd := session.odd_place():
+        session.notes.append(odd)
     return session
-
-
-def whereabouts(home: Home) -> Whereabouts:
-    """What HEAD says; the live tree's marker where that is newer; what can be concluded where HEAD is unreadable."""
-    marked = _marked(home)
-    try:
-        head = history.read_head(home)
-    except DamageFound as error:
-        head, trouble = None, error.message
-    else:
-        trouble = f"{home.head} is missing."
-    if head is not None:
-        newer = marked is not None and marked.sequence > head.sequence
-        return Whereabouts(marked if marked is not None and newer else head)
-    return _concluded(home, marked, trouble)
-
-
-def _marked(home: Home) -> Position | None:
-    """The position the live tree carries from the swap that made it live."""
-    marker = trees.read_marker(os.fsencode(home.venv))
-    try:
-        return history.position_from(marker.position) if marker and marker.position else None
-    except (KeyError, TypeError, ValueError):
-        return None
-
-
-def _concluded(home: Home, marked: Position | None, trouble: str) -> Whereabouts:
-    """The position as the records and the live tree tell it.
-
-    Numbers only grow, so an operation newer than all that the marker knows came after the swap that wrote it.
-    """
-    last = _last_outcome(home)
-    known = max([marked.operation, *(undone.operation for undone in marked.undone)]) if marked else -1
-    if marked is not None and (last is None or last.number <= known):
-        return Whereabouts(marked, trouble, f"@{marked.operation}, where the last undo or restore led")
-    sequence = marked.sequence + 1 if marked else 1
-    if last is None:
-        return Whereabouts(Position(sequence, -1, ""), trouble, "an empty history")
-    chosen = f"@{last.number}, the newest operation that can be read"
-    return Whereabouts(Position(sequence, last.number, last.manifest), trouble, chosen)
-
-
-def _last_outcome(home: Home) -> Operation | None:
-    """The newest operation with a readable record of its end and a manifest that is there."""
-    records, kept = History(home), stores.Store(os.fsencode(home.store)).manifests
-    for number in reversed(records.numbers()):
-        try:
-            operation = records.read(number)
-            if operation.manifest:
-                kept.read(operation.manifest)
-                return operation
-        except (SysvenvError, StoreError, OSError):
-            continue
-    return None
 
 
 def quick_drift(session: Session) -> Drift:

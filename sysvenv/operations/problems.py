@@ -43,6 +43,11 @@ def repaired(finding: Finding, repair: Callable[[], str]) -> Finding:
         return finding._replace(message=f"{finding.message} It could not be put right: {error}.", remedy="")
 
 
+def many(count: int, noun: str) -> str:
+    """ "1 object", "2 objects"."""
+    return f"1 {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def some(names: Iterable[str | bytes]) -> str:
     """The first names, and how many more there are."""
     every = [os.fsdecode(name) for name in names]

@@ -18,8 +18,8 @@ def empty_trash(home: Home) -> bool:
     try:
         if not trees.has_trash(store):
             return False
-    except FileNotFoundError:
-        return False
+    except OSError:
+        return False  # there is no trash, or something else stands there, which doctor tells of
     from sysvenv.operations import background
 
     background.start(lambda: trees.empty_trash(store))

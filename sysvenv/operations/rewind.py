@@ -5,14 +5,14 @@ import time
 from typing import NamedTuple
 
 from store import layout, swap, trees
-from store.errors import StoreError
+from store.errors import Damaged, StoreError
 from store.index import Index
 from store.manifests import Manifest
 from store.scan import Drift
 from store.trees import Checkout
 from sysvenv import dists, history, manifest, processes, snapshots, venv
 from sysvenv.dists import Change
-from sysvenv.errors import NotFound, SysvenvError, UsageError
+from sysvenv.errors import DamageFound, NotFound, SysvenvError, UsageError
 from sysvenv.headstart import UV_LOCK
 from sysvenv.history import Operation, Position, Undone
 from sysvenv.operations import keep, recover, spare
@@ -189,6 +189,8 @@ def _switch(session: Session, kind: str, target: str, name: str, words: list[str
     if dry_run:
         plan = Plan(kind, target, name, session.position.operation, (), (), drift, False, "")
         return _carry_out(session, plan, dry_run=True)
+    if drift or drift.stated:
+        _refuse_lost(session, target, name)
     if keep.settle(session, drift) is not None or drift:
         drift = session.audit()
     if name == session.position.manifest:
@@ -199,20 +201,37 @@ def _switch(session: Session, kind: str, target: str, name: str, words: list[str
     return _carry_out(session, plan, dry_run=False, operation=operation)
 
 
+def _refuse_lost(session: Session, target: str, name: str) -> None:
+    """Before anything is recorded: whether the state can be had at all."""
+    try:
+        with session.store_lock():
+            ready = spare.make_ready(session, name)
+    except Damaged as error:
+        raise _fenced(target, error) from None
+    session.auditor.target = ready.checkout
+    session.notes += [f"Written into a tree after it was replaced, kept: {os.fsdecode(path)}" for path in ready.rescued]
+
+
 def _carry_out(session: Session, plan: Plan, dry_run: bool, operation: Operation | None = None) -> Rewound:
     started = time.perf_counter()
-    outcome = _outcome(session, plan, dry_run)
-    if dry_run:
-        return outcome._replace(files=_counts(session, plan, None))
+    try:
+        outcome = _outcome(session, plan, dry_run)
+        if dry_run:
+            return outcome._replace(files=_counts(session, plan, None))
+    except Damaged as error:
+        raise _fenced(plan.target, error) from None
     if not plan.drift and (plan.manifest, plan.operation) == (session.position.manifest, session.position.operation):
         return outcome._replace(unchanged=True)
     _refuse_missing_interpreter(session, plan)
+    try:
+        with session.store_lock():
+            ready = spare.make_ready(session, plan.manifest)
+            sort = session.sorter(ready.checkout.path, ready.checkout.expected, frozenset())
+            looked = session.auditor.look_at(ready.checkout, session.index, plan.drift.changed)
+            mended = swap.mend(session.store, ready.checkout, looked, sort)
+    except Damaged as error:
+        raise _fenced(plan.target, error) from None
     _begin(session, plan, operation)
-    with session.store_lock():
-        ready = spare.make_ready(session, plan.manifest)
-        sort = session.sorter(ready.checkout.path, ready.checkout.expected, frozenset())
-        looked = session.auditor.look_at(ready.checkout, session.index, plan.drift.changed)
-        mended = swap.mend(session.store, ready.checkout, looked, sort)
     session.claim()
     files = _counts(session, plan, mended.checkout.expected)
     taken = _go_live(session, plan, mended.checkout)
@@ -264,6 +283,14 @@ def _refuse_missing_interpreter(session: Session, plan: Plan) -> None:
             f"{plan.target} needs Python {python.version} at {python.base}, which is gone.",
             "Install that Python again; nothing was changed.",
         )
+
+
+def _fenced(target: str, error: Damaged) -> DamageFound:
+    """What a state that needs something lost is refused with; nothing was touched by then."""
+    return DamageFound(
+        f"{target[:1].upper()}{target[1:]} cannot be had: {error.message} Nothing was changed.",
+        "Run: sysvenv doctor --fix looks for a copy elsewhere; sysvenv verify says which states are whole.",
+    )
 
 
 def _begin(session: Session, plan: Plan, operation: Operation | None) -> None:

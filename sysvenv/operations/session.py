@@ -1,12 +1,14 @@
 """A session: one holder of the environment's lock, who knows where history stands and what the live tree is."""
 
 import os
+import stat
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import NamedTuple
 
 from store import audit, capture, layout, lock, reserve, swap, trees
 from store import store as stores
+from store.errors import StoreError
 from store.index import Index
 from store.lock import Holder, Lock
 from store.manifests import EMPTY, Manifest
@@ -117,7 +119,22 @@ class Session:
             )
             self._uv_lock.acquire()
 
+    def odd_place(self) -> str:
+        """What stands where the live tree belongs and is no directory, in a sentence; empty where all is well, or
+        nothing is there. Behind a link or a file, nothing can be swapped."""
+        try:
+            mode = os.lstat(self.live).st_mode
+        except FileNotFoundError:
+            return ""
+        if stat.S_ISDIR(mode):
+            return ""
+        return (
+            f"{self.home.venv} is {'a symlink' if stat.S_ISLNK(mode) else 'a file'}, not the environment's directory."
+        )
+
     def _open(self) -> None:
+        if odd := self.odd_place():
+            raise DamageFound(odd, "Run: sysvenv doctor --fix, which sets it aside, then: sysvenv undo")
         text_only = self.context.config.store.guard == "text"
         self.store = stores.open_store(os.fsencode(self.home.store), guard_text_only=text_only)
         self.is_open = True
@@ -134,18 +151,33 @@ class Session:
 
     def _read_position(self, marked: dict[str, object]) -> Position:
         """HEAD, or what the live tree itself says where that is newer: a swap was cut off before HEAD was written."""
-        head = history.read_head(self.home)
+        try:
+            head = history.read_head(self.home)
+        except DamageFound:
+            head = None
         try:
             carried = history.position_from(marked) if marked else None
         except (KeyError, TypeError, ValueError):
             carried = None
-        if carried is not None and (head is None or carried.sequence > head.sequence):
+        newer = carried is not None and head is not None and carried.sequence > head.sequence
+        if carried is not None and newer and history.is_known(self.home, carried.operation):
             history.write_head(self.home, carried)
             self.notes.append("Finished an undo or restore that was interrupted.")
             return carried
-        if head is None:
-            raise DamageFound(f"{self.home.head} is missing.", "Run: sysvenv doctor --fix")
+        if head is None or (head.operation >= 0 and not history.is_known(self.home, head.operation)):
+            return self._conclude_position()
         return head
+
+    def _conclude_position(self) -> Position:
+        """HEAD is of no use: what the records and the live tree tell becomes HEAD."""
+        from sysvenv import whereabouts
+
+        found = whereabouts.find(self.home)
+        if not found.trouble:
+            return found.position
+        whereabouts.mend(self.home, found)
+        self.notes.append(f"{found.trouble} It was written anew: the environment stands at {found.chosen}.")
+        return found.position
 
     def manifest(self, name: str) -> Manifest:
         """A manifest of the store, read once; "" is the state with nothing in it."""
@@ -288,7 +320,10 @@ class Session:
         return bool(capture.observe(self.store, self.live, self.index, drift._replace(changed=doubtful), stated))
 
     def _site(self) -> bytes:
-        python = manifest.interpreter(self.recorded)
+        try:
+            python = manifest.interpreter(self.recorded)
+        except (StoreError, SysvenvError):
+            python = None  # the record is damaged: the tree itself can tell
         if python is not None:
             return python.site.encode()
         try:

@@ -7,9 +7,10 @@ import time
 
 from store import store as stores
 from sysvenv import history, hook, manifest, snapshots, venv
-from sysvenv.errors import SysvenvError
+from sysvenv.errors import DamageFound, SysvenvError
 from sysvenv.headstart import UV_LOCK
-from sysvenv.history import INIT, Operation, Position
+from sysvenv.history import INIT, History, Operation, Position
+from sysvenv.home import Home
 from sysvenv.operations import keep, label, recover, rewind
 from sysvenv.operations.results import Initialised
 from sysvenv.operations.session import Context, Session
@@ -19,8 +20,7 @@ def initialise(context: Context, python: str | None = None) -> Initialised:
     """Make the environment, or adopt the one that is there, or bring back one whose history is. Deletes nothing."""
     started = time.perf_counter()
     home = context.home
-    known = history.read_head(home)
-    begun = known is not None and known.operation >= 0
+    begun = _has_begun(home)
     present = os.path.lexists(home.venv)
     _refuse_odd_place(home.venv)
     _make_home(context)
@@ -44,6 +44,17 @@ def initialise(context: Context, python: str | None = None) -> Initialised:
             seconds=time.perf_counter() - started,
             notes=tuple(session.notes),
         )
+
+
+def _has_begun(home: Home) -> bool:
+    """Whether there is a history, even where HEAD is lost: a new beginning would hide it."""
+    try:
+        head = history.read_head(home)
+    except DamageFound:
+        head = None
+    if head is not None:
+        return head.operation >= 0
+    return os.path.isdir(home.history) and bool(History(home).numbers())
 
 
 def lay_ours(context: Context) -> list[str]:
@@ -72,9 +83,7 @@ def _make_home(context: Context) -> None:
     for directory in (home.history, home.snapshots):
         os.makedirs(directory, mode=0o700, exist_ok=True)
     stores.create(os.fsencode(home.store))
-    if history.read_head(home) is None:
-        if any(name.endswith(".json") for name in os.listdir(home.history)):
-            return  # HEAD was lost: doctor rebuilds it, a new beginning would hide what is there
+    if not _has_begun(home):
         history.write_head(home, Position(0, -1, ""))
 
 

@@ -15,7 +15,7 @@ _HISTORY = 1
 def measure(context: Context) -> Space:
     """Ask for every inode of the store and the live tree. Raises StoreError or SysvenvError where it is damaged."""
     session = look.glance(context)
-    labels = snapshots.list_snapshots(session.home)
+    labels, _ = snapshots.list_snapshots(session.home)
     claims = dict.fromkeys(_history(session), _HISTORY)
     bits = {label.name: 2 << number for number, label in enumerate(labels)}
     for label in labels:

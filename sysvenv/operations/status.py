@@ -148,9 +148,11 @@ def _pending(session: Session) -> tuple[int | None, str]:
 def _since_snapshot(session: Session) -> tuple[list[Operation], list[str]]:
     """The operations from where we stand back to the newest labelled one, as far as a suggestion needs them."""
     try:
-        labels = snapshots.list_snapshots(session.home)
-    except (SysvenvError, OSError) as error:
+        labels, broken = snapshots.list_snapshots(session.home)
+    except OSError as error:
         return [], [str(error)]
+    if broken:
+        return [], broken
     labelled = {label.operation for label in labels}
     states = {label.manifest for label in labels}
     chain: list[Operation] = []

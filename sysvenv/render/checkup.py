@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from sysvenv.operations.findings import Checkup, Finding
 from sysvenv.render import words
@@ -11,6 +12,10 @@ from sysvenv.render.screen import Screen
 _STYLES = {"ok": "green", "fixed": "green", "warning": "yellow", "error": "red"}
 _SEVERITY = 9
 """Columns of "warning" and a gap."""
+_NAMES = 8
+"""States and packages named of one finding."""
+_BAR = 30
+"""Columns of the bar."""
 _SECONDS = 0.1
 """Between two reports of progress."""
 
@@ -52,12 +57,21 @@ class Progress:
             return
         self._next = time.monotonic() + _SECONDS
         self._shown = True
-        self._screen.overwrite(f"Checked {done:,} of {total:,} ({done * 100 // max(total, 1)} %)")
+        share = done / max(total, 1)
+        bar = ("#" * round(share * _BAR)).ljust(_BAR, ".")
+        self._screen.overwrite(f"[{bar}] {share:4.0%}  {done:,} of {total:,} checked")
 
     def clear(self) -> None:
         """Take the line away."""
         if self._shown:
             self._screen.overwrite("")
+
+
+def _some(names: Sequence[str]) -> str:
+    """All of a few names, of many the first."""
+    shown = [words.plain(name) for name in names[:_NAMES]]
+    more = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
 def _finding(screen: Screen, finding: Finding, subjects: int) -> None:
@@ -70,5 +84,10 @@ def _finding(screen: Screen, finding: Finding, subjects: int) -> None:
         indent=indent,
         first=((word.ljust(_SEVERITY), _STYLES[word]), (subject, "")),
     )
+    if finding.states and not finding.fixed:
+        verb = "Cannot be restored:" if finding.fences else "Concerns:"
+        screen.paragraph(f"{verb} {_some(finding.states)}.", indent=indent)
+    if finding.distributions and not finding.fixed:
+        screen.paragraph(f"Packages: {_some(finding.distributions)}.", indent=indent)
     if finding.remedy and not finding.fixed and finding.severity != "ok":
         screen.paragraph(words.plain(finding.remedy), style="bold", indent=indent)

@@ -1,0 +1,88 @@
+"""Inventory: what lies in the directories of a store and is not what the format says belongs there. Never writes."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from store.store import DIRECTORIES, Store
+
+STRANGE = "strange"
+"""Nothing the format knows."""
+OPEN = "open"
+"""A directory that others than its owner may enter, or that its owner may not write to."""
+FOREIGN = "foreign"
+"""A directory that somebody else owns than the store."""
+MISPLACED = "misplaced"
+"""Something else than a directory where a directory belongs."""
+
+PRIVATE = 0o700
+_TOP = {*DIRECTORIES, b"VERSION", b"lock", b"reserve", b"usage.json", b"exchange.json"}
+_SPREAD = {
+    b"objects": re.compile(rb"[0-9a-f]{30}\.[0-7]{4}\.-?[0-9]+(\.[0-9]+)?"),
+    b"segments": re.compile(rb"[0-9a-f]{30}"),
+    b"pristine": re.compile(rb"[0-9a-f]{30}(\.zst)?"),
+}
+_FLAT = {
+    b"manifests": re.compile(rb"[0-9a-f]{32}\.json"),
+    b"trees": re.compile(rb"[0-9]+(\.building|\.aside)?"),
+    b"index": re.compile(rb"[0-9a-z]{16}"),
+}
+_DIGITS = re.compile(rb"[0-9a-f]{2}")
+_PASSING = (b".tmp", b".healing", b".damaged")
+"""What is being written, or was set aside as evidence."""
+
+
+class Oddity(NamedTuple):
+    """One thing out of the ordinary."""
+
+    what: str
+    """STRANGE, OPEN, FOREIGN or MISPLACED."""
+    path: bytes
+    """Within the store; b"" is the store itself."""
+
+
+def take(store: Store) -> list[Oddity]:
+    """Look at every directory of the store. Files are told by their names; ``store.verify`` looks into them."""
+    found = list(_directory(store, b""))
+    found += _names(store, b"", lambda name: name in _TOP)
+    for directory in sorted(DIRECTORIES):
+        if not os.path.lexists(os.path.join(store.root, directory)):
+            continue
+        found += _directory(store, directory)
+        if directory in _FLAT:
+            found += _names(store, directory, _FLAT[directory].fullmatch)
+        elif directory in _SPREAD:
+            found += _names(store, directory, _DIGITS.fullmatch)
+            for name in _listed(store, directory):
+                if _DIGITS.fullmatch(name):
+                    below = directory + b"/" + name
+                    found += _directory(store, below)
+                    found += _names(store, below, _SPREAD[directory].fullmatch)
+    return found
+
+
+def _directory(store: Store, path: bytes) -> Iterator[Oddity]:
+    found = os.lstat(os.path.join(store.root, path))
+    if not stat.S_ISDIR(found.st_mode):
+        yield Oddity(MISPLACED, path)
+    elif found.st_uid != os.lstat(store.root).st_uid:
+        yield Oddity(FOREIGN, path)
+    elif stat.S_IMODE(found.st_mode) & 0o777 != PRIVATE:
+        yield Oddity(OPEN, path)
+
+
+def _names(store: Store, directory: bytes, known: Callable[[bytes], object]) -> Iterator[Oddity]:
+    for name in _listed(store, directory):
+        if not known(name) and not name.endswith(_PASSING):
+            yield Oddity(STRANGE, directory + b"/" + name if directory else name)
+
+
+def _listed(store: Store, directory: bytes) -> list[bytes]:
+    try:
+        return sorted(os.listdir(os.path.join(store.root, directory)))
+    except OSError:
+        return []
