@@ -24,7 +24,7 @@ _TOP = {*DIRECTORIES, b"VERSION", b"lock", b"reserve", b"usage.json", b"exchange
 _SPREAD = {
     b"objects": re.compile(rb"[0-9a-f]{30}\.[0-7]{4}\.-?[0-9]+(\.[0-9]+)?"),
     b"segments": re.compile(rb"[0-9a-f]{30}"),
-    b"pristine": re.compile(rb"[0-9a-f]{30}(\.zst)?"),
+    b"pristine": re.compile(rb"[0-9a-f]{30}((\.[0-9]+)?\.zst)?"),
 }
 _FLAT = {
     b"manifests": re.compile(rb"[0-9a-f]{32}\.json"),

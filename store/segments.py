@@ -100,6 +100,13 @@ class Segments:
                 if size != b"0":
                     yield object_name
 
+    def size(self, name: str) -> int:
+        """How many bytes segment ``name`` takes. Raises Damaged when it is missing."""
+        try:
+            return os.lstat(self.path(name)).st_size
+        except (FileNotFoundError, NotADirectoryError):
+            raise self._missing(name) from None
+
     def read(self, name: str) -> dict[bytes, Entry]:
         """The entries of segment ``name``. Raises Damaged when it is missing or not what its name says."""
         try:
@@ -107,11 +114,14 @@ class Segments:
         except ValueError as error:
             raise Damaged(f"Segment {name} of the store cannot be read: {error}.", "Run: sysvenv verify") from None
 
+    def _missing(self, name: str) -> Damaged:
+        return Damaged(f"Segment {name} of the store is missing.", "Run: sysvenv verify")
+
     def _content(self, name: str) -> bytes:
         try:
             content = disk.read(self.path(name))
         except (FileNotFoundError, NotADirectoryError):
-            raise Damaged(f"Segment {name} of the store is missing.", "Run: sysvenv verify") from None
+            raise self._missing(name) from None
         except IsADirectoryError:
             raise Damaged(f"Segment {name} of the store is a directory.", "Run: sysvenv verify") from None
         if digest.of_bytes(content) != name:
