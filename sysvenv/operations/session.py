@@ -8,7 +8,7 @@ from typing import NamedTuple
 from store import audit, capture, layout, lock, reserve, swap, trees
 from store import store as stores
 from store.index import Index
-from store.lock import Holder, Lock
+from store.lock import Holder, Lock, OnWait
 from store.manifests import EMPTY, Manifest
 from store.row import rows_of
 from store.scan import DATA, OURS, TRACKED, Drift, survey, unchanged
@@ -34,8 +34,8 @@ class Context(NamedTuple):
     """Absolute path of the interpreter sysvenv itself runs on; baked into the hook."""
     wait: bool = True
     """Whether to wait for the lock."""
-    on_wait: Callable[[Holder | None], None] | None = None
-    """Called once when there is somebody to wait for."""
+    on_wait: OnWait | None = None
+    """Called when there is somebody to wait for."""
     ahead: HeadStart = NONE
     """What was begun before all this was imported."""
 
@@ -239,7 +239,7 @@ class Session:
         What an installer that was cut off brought in is not named by a RECORD yet. So a new file joins the
         environment when code came into its directory too; after an ``unfinished`` pip, into its top-level package.
         """
-        site = self._site()
+        site = self.site
         if not touched and not moved:
             return unchanged(index)
         drift = survey(root, index, touched, moved, self.sorter(root, index, frozenset()))
@@ -253,7 +253,7 @@ class Session:
 
     def sorter(self, root: bytes, index: Index, joined: frozenset[bytes]) -> Callable[[bytes, int], str]:
         """How the store is told which paths are tracked, the user's, or ours."""
-        classifier = kinds.Classifier(os.fsdecode(root), self._site(), _Known(index, joined))
+        classifier = kinds.Classifier(os.fsdecode(root), self.site, _Known(index, joined))
         words = {kinds.ENVIRONMENT: TRACKED, kinds.BYTECODE: TRACKED, kinds.DATA: DATA, kinds.OURS: OURS}
         return lambda path, mode: words[classifier.kind(path, mode)]
 
@@ -281,7 +281,9 @@ class Session:
         stated = manifest.stated_directories(self.store, self.recorded) if drift.stated else {}
         return bool(capture.observe(self.store, self.live, self.index, drift._replace(changed=doubtful), stated))
 
-    def _site(self) -> bytes:
+    @property
+    def site(self) -> bytes:
+        """Tree path of site-packages."""
         python = manifest.interpreter(self.recorded)
         if python is not None:
             return python.site.encode()
