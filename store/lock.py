@@ -94,7 +94,7 @@ class Lock:
                 return
 
     def _holder(self) -> Holder | None:
-        """Who signed the file; who locked it, where nobody did (uv never does, and we have not in the first instant)."""
+        """Who signed the file; or who locked it, where nobody has (uv never does, we have not yet at first)."""
         signed = read_holder(self.path) if self.sign else None
         return signed or _locked_by(self.fd)
 

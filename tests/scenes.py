@@ -44,8 +44,8 @@ class Answer(NamedTuple):
 class Scene:
     """The home, what was kept of it under a name, and wheels: demo 1.0 and 2.0, other 1.0 and third 1.0."""
 
-    def __init__(self, place: Path) -> None:
-        self.root = place / "home"
+    def __init__(self, place: Path, root: Path | None = None) -> None:
+        self.root = root or place / "home"
         self.venv = self.root / "venv"
         self.kept = place / "kept"
         self.wheels = place / "wheels"

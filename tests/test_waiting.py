@@ -88,13 +88,12 @@ def test_readers_do_not_wait(two: Scene, arguments: list[str]) -> None:
 def test_who_waits_is_told_for_whom(two: Scene) -> None:
     """The pid, the command and for how long; then it goes on by itself."""
     lock = held(two)
-    with lock:
-        with started(two, "undo") as child:
-            assert child.stderr
-            line = child.stderr.readline() + child.stderr.readline()
-            assert f"Waiting for process {os.getpid()} (pip install torch), at work for" in line.replace("\n  ", " ")
-            lock.release()
-            answer = ended(child)
+    with lock, started(two, "undo") as child:
+        assert child.stderr
+        line = child.stderr.readline() + child.stderr.readline()
+        assert f"Waiting for process {os.getpid()} (pip install torch), at work for" in line.replace("\n  ", " ")
+        lock.release()
+        answer = ended(child)
     assert answer.code == 0
     assert "Undone: @2" in answer.output
 
