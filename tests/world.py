@@ -222,17 +222,22 @@ class World:
     def fail(self, number: int) -> None:
         """A recorded pip that gives up or is interrupted, in the middle."""
         outcome = Outcome(1) if number % 2 else Outcome(130, 2)
-        self._pip(lambda: (self.home.site / "demo_half.py").write_text(f"half = {number}\n"), outcome)
+        self._pip(lambda: (self.home.site / "half_of_it.py").write_text(f"half = {number}\n"), outcome)
+
+    def _has_python(self) -> bool:
+        """Without one, no pip runs."""
+        return os.path.lexists(self.home.root / "venv/bin/python") and self.home.site.is_dir()
 
     def _remove_demo(self) -> None:
         for path in self.home.site.glob("demo*"):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def _pip(self, work: Callable[[], object], outcome: Outcome) -> None:
+        if not self._has_python():
+            return
         recording = record.begin(self.home.context, None, PIP, {})
         self.model.settle()
         recording.meanwhile()
-        self.home.site.mkdir(parents=True, exist_ok=True)
         work()
         self._changed()
         recording.finish(outcome, None)
@@ -294,7 +299,7 @@ class World:
         settled.settle()
         possible = [before, settled]
         after = self.model.copy()
-        word = chance.choice(["undo", "redo", "restore", "snapshot", "pip"])
+        word = chance.choice(["undo", "redo", "restore", "snapshot", *(["pip"] if self._has_python() else [])])
         if word in ("undo", "redo"):
             (after.undo if word == "undo" else after.redo)(1)
             command: Callable[[Tiny, Faults], object] = lambda home, _: getattr(rewind, word)(home.context)  # noqa: E731
@@ -319,7 +324,6 @@ class World:
             recording = record.begin(home.context, None, PIP, {})
             recording.meanwhile()
             faults.armed = False
-            home.site.mkdir(parents=True, exist_ok=True)
             home.install(version, VERSIONS[version])
             faults.armed = True
             recording.finish(Outcome(0), None)
@@ -378,11 +382,12 @@ class World:
         self.model.live, self.data = self._seen()
 
     def _seen(self) -> tuple[Fingerprint, Fingerprint]:
-        """The environment's files and links, and the user's. Directories are no one's property."""
+        """The environment's files and links, and the directories in which an installer leaves nothing; the user's."""
         found = fingerprint(self.home.venv) if os.path.isdir(self.home.venv) else {}
-        files = {path: seen for path, seen in found.items() if seen[0] != "directory"}
-        mine = {path for path in files if path.startswith(DATA) or path == b"notes.txt"}
-        return {p: seen for p, seen in files.items() if p not in mine}, {p: files[p] for p in mine}
+        parents = {os.path.dirname(path) for path in found}
+        kept = {path: seen for path, seen in found.items() if seen[0] != "directory" or path not in parents}
+        mine = {path for path in kept if path.startswith(DATA) or path == b"notes.txt"}
+        return {p: seen for p, seen in kept.items() if p not in mine}, {p: kept[p] for p in mine}
 
     def _file(self, number: int) -> Path:
         """One of the environment's files; one is made, where there is none."""

@@ -194,7 +194,11 @@ def _carry_out(session: Session, plan: Plan, dry_run: bool, operation: Operation
     outcome = _outcome(session, plan, dry_run)
     if dry_run:
         return outcome._replace(files=_counts(session, plan, None))
-    if not plan.drift and (plan.manifest, plan.operation) == (session.position.manifest, session.position.operation):
+    if (
+        not plan.drift
+        and not plan.drifted
+        and (plan.manifest, plan.operation) == (session.position.manifest, session.position.operation)
+    ):
         return outcome._replace(unchanged=True)
     _refuse_missing_interpreter(session, plan)
     _begin(session, plan, operation)
