@@ -50,7 +50,7 @@ class Scene:
         self.kept = place / "kept"
         self.wheels = place / "wheels"
         for directory in (self.kept, place / "user", place / "tmp"):
-            directory.mkdir(parents=True)
+            directory.mkdir(parents=True, exist_ok=True)
         _build_wheels(self.wheels)
         self.environ = {
             "PATH": os.environ["PATH"],
@@ -123,7 +123,8 @@ class Scene:
 
     def lay(self, name: str) -> None:
         """Put the home back as it was when it was kept under that name."""
-        shutil.rmtree(self.root)
+        if self.root.exists():
+            shutil.rmtree(self.root)
         copy_home(self.kept / name, self.root)
 
     def seen(self) -> Fingerprint:
