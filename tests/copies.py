@@ -24,12 +24,16 @@ def copy_home(source: Path, target: Path) -> None:
         marker = trees.read_marker(root)
         index = trees.load_index(store, marker.checkout) if marker else None
         if marker and index:
-            inodes = {path: inode(root, path) for path, row in rows(index.blocks.values()) if row.ino}
+            paths = [path for path, row in rows(index.blocks.values()) if row.ino]
+            inodes = {path: ino for path in paths if (ino := inode(root, path))}
             blocks = {name: block.amended(inodes) for name, block in index.blocks.items()}
-            data = {path: inode(root, path) for path in index.data}
+            data = {path: inode(root, path) or ino for path, ino in index.data.items()}
             trees.save_index(store, marker.checkout, index.replace(blocks=blocks, data=data))
 
 
-def inode(root: bytes, path: bytes) -> int:
-    """Inode number of a file of a tree."""
-    return os.lstat(os.path.join(root, path)).st_ino
+def inode(root: bytes, path: bytes) -> int | None:
+    """Inode number of a file of a tree; None where it is gone."""
+    try:
+        return os.lstat(os.path.join(root, path)).st_ino
+    except (FileNotFoundError, NotADirectoryError):
+        return None

@@ -23,6 +23,7 @@ from fingerprint import Fingerprint, fingerprint
 from tripwire import Tripped, Wire
 from wheels import build_wheel
 
+from store import disk
 from sysvenv import headstart
 from sysvenv.cli import boundary
 
@@ -53,7 +54,7 @@ class Scene:
             directory.mkdir(parents=True, exist_ok=True)
         _build_wheels(self.wheels)
         self.environ = {
-            "PATH": os.environ["PATH"],
+            "PATH": f"{self.venv}/bin:{os.environ['PATH']}",
             "HOME": str(place / "user"),
             "TMPDIR": str(place / "tmp"),
             "LANG": "C.UTF-8",
@@ -104,6 +105,7 @@ class Scene:
 
     def _be_sysvenv(self, arguments: list[str], output: int, errors: int) -> int:
         gc.disable()
+        os.fsync = disk.sync_filesystem = lambda *_: None  # as in tests/tripwire.py
         os.environ.clear()
         os.environ.update(self.environ)
         os.chdir("/")
@@ -137,6 +139,7 @@ class Scene:
         self.root.mkdir()
         self._must(self.run([sys.executable, "-I", "-m", "venv", "--without-pip", str(self.venv)]))
         (self.venv / "notes.txt").write_text("the user's own")
+        (self.site / "by_hand.py").write_text("by = 'hand'\n")
         self.keep("bare")
         self._must(self.sysvenv("init"))
         self._must(self.run(self.pip("install", "demo==1.0", "third")))

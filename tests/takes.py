@@ -69,7 +69,8 @@ class Take:
         self.judge(self.whole)
 
     def broken(self, wire: Wire) -> Tripped:
-        """Carry it out over a tripwire."""
+        """Carry it out over a tripwire, from the start."""
+        self.scene.lay(self.operation.start)
         return self.scene.broken([SYSVENV, *self.operation.command], wire)
 
     def total(self, wire: Wire) -> int:
@@ -177,5 +178,5 @@ def stands_at(scene: Scene, old: Fingerprint) -> None:
 
 
 def without_times(tree: Fingerprint) -> Fingerprint:
-    """Kinds, modes, contents and targets."""
-    return {path: tuple(seen[:1] if seen[0] == "link" else seen[:2]) + seen[-1:] for path, seen in tree.items()}
+    """Kinds, modes, contents and targets; no bytecode, as that has the time of its source in it."""
+    return {path: (seen[0], seen[1] if seen[0] == "file" else "", seen[-1]) for path, seen in bare(tree).items()}

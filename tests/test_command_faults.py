@@ -7,7 +7,9 @@ new one, the next command recovers by itself and says so, the way back works, an
 
 from __future__ import annotations
 
+import functools
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,12 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     return made
 
 
+@pytest.fixture(scope="module")
+def take(scene: Scene) -> Callable[[str], Take]:
+    """The take of an operation, played once without a fault."""
+    return functools.cache(lambda name: Take(scene, OPERATIONS[name]))
+
+
 def concluded(count: Count, operation: str, kind: str, tried: int, bad: list[str]) -> None:
     """Counted for the table, and an error if anything was bad."""
     count(operation, kind, tried, len(bad))
@@ -52,18 +60,17 @@ def concluded(count: Count, operation: str, kind: str, tried: int, bad: list[str
 
 @pytest.mark.parametrize("kind", FAULTS)
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_a_fault_loses_nothing(scene: Scene, effort: Effort, count: Count, name: str, kind: str) -> None:
+def test_a_fault_loses_nothing(take: Callable[[str], Take], effort: Effort, count: Count, name: str, kind: str) -> None:
     """Each call of each command, killed before it or failing at it: the old state or the new one, and the way on."""
-    take, wire = Take(scene, OPERATIONS[name]), FAULTS[kind]
-    total = take.total(wire)
+    played, wire = take(name), FAULTS[kind]
+    total = played.total(wire)
     assert total or kind in ("EMLINK", "EXDEV")
     tried, bad = 0, []
-    for at in effort.chosen(total, name + kind, MOST if take.operation.anew else 0):
-        scene.lay(take.operation.start)
-        outcome = take.broken(wire._replace(at=at))
+    for at in effort.chosen(total, name + kind, MOST if played.operation.anew else 0):
+        outcome = played.broken(wire._replace(at=at))
         tried += 1
         try:
-            take.judge(outcome)
+            played.judge(outcome)
         except (Bad, tripwire.Hangs) as error:
             calls = [call for call in outcome.calls if call.split()[0] in wire.calls]
             bad.append(
@@ -73,14 +80,15 @@ def test_a_fault_loses_nothing(scene: Scene, effort: Effort, count: Count, name:
 
 
 @pytest.mark.parametrize("name", ["undo of an edit", "restore", "clean to the baseline"])
-def test_recovery_may_be_killed_too(scene: Scene, effort: Effort, count: Count, name: str) -> None:
+def test_recovery_may_be_killed_too(
+    scene: Scene, take: Callable[[str], Take], effort: Effort, count: Count, name: str
+) -> None:
     """A command that finishes what was interrupted is killed at each of its calls: the one after it finishes both."""
-    take = Take(scene, OPERATIONS[name])
-    total = take.total(Wire(KILL))
+    played = take(name)
+    total = played.total(Wire(KILL))
     tried, bad = 0, []
     for first in effort._replace(calls=min(effort.calls or 12, 12)).chosen(total, name):
-        scene.lay(take.operation.start)
-        take.broken(Wire(KILL, first))
+        played.broken(Wire(KILL, first))
         scene.keep("interrupted")
         recovery = scene.broken([SYSVENV, *NEXT], Wire())
         for second in effort.chosen(len(recovery.calls), name + str(first)):
@@ -88,7 +96,7 @@ def test_recovery_may_be_killed_too(scene: Scene, effort: Effort, count: Count, 
             scene.broken([SYSVENV, *NEXT], Wire(KILL, second))
             tried += 1
             try:
-                take.judge(Tripped(-9, (), "", ""))
+                played.judge(Tripped(-9, (), "", ""))
             except (Bad, tripwire.Hangs) as error:
                 bad.append(f"{name}, killed at call {first}, recovery at {second} of {len(recovery.calls)}: {error}")
     concluded(count, f"recovery of {name}", "kill", tried, bad)

@@ -387,7 +387,9 @@ class World:
         parents = {os.path.dirname(path) for path in found}
         kept = {path: seen for path, seen in found.items() if seen[0] != "directory" or path not in parents}
         mine = {path for path in kept if path.startswith(DATA) or path == b"notes.txt"}
-        return {p: seen for p, seen in kept.items() if p not in mine}, {p: kept[p] for p in mine}
+        return {p: seen for p, seen in kept.items() if p not in mine}, {
+            p: kept[p] for p in mine if kept[p][0] == "file"
+        }
 
     def _file(self, number: int) -> Path:
         """One of the environment's files; one is made, where there is none."""

@@ -38,6 +38,8 @@ class Context(NamedTuple):
     """Called when there is somebody to wait for."""
     ahead: HeadStart = NONE
     """What was begun before all this was imported."""
+    on_note: Callable[[str], None] | None = None
+    """Is told at the end what a session found and put right, for operations whose result does not say it."""
 
 
 class Session:
@@ -96,6 +98,9 @@ class Session:
         """Let go of the locks. What was buried meanwhile is deleted behind our back."""
         if self.is_open:
             reserve.hold(self.store)
+        if self.context.on_note is not None:
+            for note in self.notes:
+                self.context.on_note(note)
         self.auditor.close()
         if self._uv_lock is not None:
             self._uv_lock.release()
