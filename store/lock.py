@@ -16,15 +16,21 @@ from store.errors import Busy, Damaged
 
 POLL = 0.05
 """Seconds between two tries while waiting."""
+REMIND = 30.0
+"""Seconds after which whoever waits is told again for whom, and for how long already."""
 
 
 class Holder(NamedTuple):
-    """Who holds a lock, as far as the file tells."""
+    """Who holds a lock, as far as the file or the kernel tells."""
 
     pid: int
     command: str
     since: float
-    """Seconds since the epoch."""
+    """Seconds since the epoch; 0.0 where only the kernel tells."""
+
+
+OnWait = Callable[[Holder | None, float], None]
+"""Is told whom we wait for, and for how many seconds already: at once, when another has the lock, every REMIND."""
 
 
 class Lock:
@@ -40,7 +46,7 @@ class Lock:
         command: str,
         *,
         wait: bool = True,
-        on_wait: Callable[[Holder | None], None] | None = None,
+        on_wait: OnWait | None = None,
         fd: int | None = None,
         ours: bool = False,
         sign: bool = True,
@@ -63,21 +69,34 @@ class Lock:
         self.release()
 
     def acquire(self) -> None:
-        """Take the lock; waits, after one call of ``on_wait``, or raises Busy."""
+        """Take the lock; waits, and tells ``on_wait``, or raises Busy."""
         if self.fd < 0:
             self.fd = _open(self.path)
-        told = False
-        while not self._try():
-            holder = read_holder(self.path) if self.sign else None
+        if not self._try():
+            self._wait()
+        if self.sign:
+            self._sign()
+
+    def _wait(self) -> None:
+        began = time.monotonic()
+        told: tuple[int, float] | None = None
+        while True:
+            holder = self._holder()
             if not self.wait:
                 self._close()
                 raise busy(holder)
-            if not told and self.on_wait is not None:
-                self.on_wait(holder)
-            told = True
+            waited, pid = time.monotonic() - began, holder.pid if holder else 0
+            if self.on_wait is not None and (told is None or told[0] != pid or waited - told[1] >= REMIND):
+                self.on_wait(holder, waited)
+                told = (pid, waited)
             time.sleep(POLL)
-        if self.sign:
-            self._sign()
+            if self._try():
+                return
+
+    def _holder(self) -> Holder | None:
+        """Who signed the file; or who locked it, where nobody has (uv never does, we have not yet at first)."""
+        signed = read_holder(self.path) if self.sign else None
+        return signed or _locked_by(self.fd)
 
     def release(self) -> None:
         """Let go. An inherited file stays open: whoever else has it keeps the lock until they end."""
@@ -122,9 +141,11 @@ def busy(holder: Holder | None) -> Busy:
     """The error that names the holder."""
     if holder is None:
         return Busy("Another sysvenv or pip is at work here.", "Try again when it is done.")
-    seconds = max(0, round(time.time() - holder.since))
+    lasted = (
+        f"has been at work here for {max(0, round(time.time() - holder.since))} s" if holder.since else "is at work"
+    )
     return Busy(
-        f"Process {holder.pid} ({holder.command}) has been at work here for {seconds} s.",
+        f"Process {holder.pid} ({holder.command}) {lasted}.",
         "Try again when it is done, or leave out --no-wait to wait for it.",
     )
 
@@ -136,6 +157,22 @@ def read_holder(path: bytes) -> Holder | None:
         return Holder(int(found["pid"]), str(found["command"]), float(found["since"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _locked_by(fd: int) -> Holder | None:
+    """Who has locked that file by flock(2), as Linux tells (proc_locks(5)); None where it does not."""
+    found = os.fstat(fd)
+    wanted = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
+    try:
+        for line in disk.read(b"/proc/locks").decode().splitlines():
+            _, kind, *rest = line.split()
+            if kind == "FLOCK" and wanted in rest:
+                pid = int(rest[rest.index(wanted) - 1])
+                words = disk.read(b"/proc/%d/cmdline" % pid).split(b"\0")[:-1]
+                return Holder(pid, " ".join(os.fsdecode(word) for word in words), 0.0) if words else None
+    except (OSError, ValueError):
+        return None  # no such system, or it has just ended
+    return None
 
 
 def is_free(path: bytes) -> bool:

@@ -3,7 +3,7 @@
 import json
 import os
 import stat
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from store import audit, capture, disk, objects, trees
@@ -285,11 +285,13 @@ def go_live(
     ours: Mapping[bytes, bytes],
     position: dict[str, Any],
     one_inode: Collection[bytes] = (),
+    last_look: Callable[[], None] = lambda: None,
 ) -> list[bytes]:
     """Make a mended checkout the live tree.
 
     The user's files (``drift.data``) come along as the same inodes, ``ours`` are laid, ``position`` becomes true in
-    the same instant as the tree. Returns the user's files whose place the target needs; they stay set aside.
+    the same instant as the tree. Right before that ``last_look`` may raise, and nothing has happened. Returns the
+    user's files whose place the target needs; they stay set aside.
     """
     carried, taken = carry(live, drift.data, target)
     lay_ours(store, target.path, ours)
@@ -299,6 +301,7 @@ def go_live(
     known = _settled(target, [trees.MARKER, *ours, *one_inode], carried)
     if known is not target.expected:
         trees.save_index(store, target.name, known)
+    last_look()
     exchange(store, live, target.path)
     for path, ino in carried.items():
         _let_go(live, target.path, path, ino)

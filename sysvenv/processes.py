@@ -78,6 +78,33 @@ def start_time(pid: int) -> int:
     return int(fields[19]) if len(fields) > 19 else 0
 
 
+def age(pid: int) -> float:
+    """For how many seconds `pid` has been running; 0.0 if it does not, or where the system does not tell."""
+    began, uptime = start_time(pid), _read("/proc/uptime").split()
+    return max(0.0, float(uptime[0]) - began / os.sysconf("SC_CLK_TCK")) if began and uptime else 0.0
+
+
+def command_line(pid: int) -> list[str]:
+    """The words `pid` was started with; none if they cannot be had."""
+    return [os.fsdecode(word) for word in _read(f"/proc/{pid}/cmdline", _MOST_ARGUMENTS).split(b"\0")[:-1]]
+
+
+def variable(pid: int, name: str) -> str:
+    """A variable of the environment `pid` was started with; "" if it has none, or that cannot be had."""
+    start = os.fsencode(name) + b"="
+    found = [each for each in _read(f"/proc/{pid}/environ").split(b"\0") if each.startswith(start)]
+    return os.fsdecode(found[0][len(start) :]) if found else ""
+
+
+def has_open(pid: int, path: str) -> bool:
+    """Whether `pid` has that file open; False if it cannot be told."""
+    place, wanted = f"/proc/{pid}/fd", os.path.realpath(path)
+    try:
+        return any(os.readlink(f"{place}/{number}") == wanted for number in os.listdir(place))
+    except OSError:
+        return False
+
+
 def _both_ways(prefixes: Sequence[str]) -> tuple[bytes, ...]:
     """Each directory as it is written in command lines, and as the kernel resolves it."""
     named = [*map(os.path.abspath, prefixes), *map(os.path.realpath, prefixes)]

@@ -89,9 +89,12 @@ def _begin(call: Call) -> Recording:
     return record.begin(context, call.lock, record.Command(call.command, cwd, call.pid), os.environ)
 
 
-def _waiting(holder: Holder | None) -> None:
+def _waiting(holder: Holder | None, waited: float) -> None:
     who = f"process {holder.pid} ({holder.command})" if holder else "another sysvenv or pip"
-    _say(f"waiting for {who} to finish")
+    if holder and holder.since:
+        who += f", at work for {max(0, round(time.time() - holder.since))} s,"
+    so_far = f" ({waited:.0f} s so far)" if waited >= 1 else ""
+    _say(f"waiting for {who} to finish{so_far}")
 
 
 def _while_pip_runs(recording: Recording, call: Call) -> Outcome:

@@ -12,10 +12,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import tally
+from _pytest.terminal import TerminalReporter
+from effort import Effort
+from effort import of as effort_of
+from tally import Count
 
 # Settings of the machine's own that would change what pip, Python or sysvenv do in a test.
 _FOREIGN = (
@@ -58,8 +63,32 @@ def isolated(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``tests/run --every-call tests/test_faults.py`` takes about half an hour."""
+    """``tests/run --faults`` gives these (tests/effort.py says what they mean)."""
     parser.addoption("--every-call", action="store_true", help="inject faults at every system call, not at a sample")
+    parser.addoption("--faults", action="store_true", help="that, and long runs of the model and of races")
+    parser.addoption("--short", action="store_true", help="with --faults: a larger sample, not everything")
+
+
+@pytest.fixture(scope="session")
+def effort(pytestconfig: pytest.Config) -> Effort:
+    """How much this run tries of what can be tried without end."""
+    return effort_of(pytestconfig)
+
+
+@pytest.fixture
+def count(record_property: Callable[[str, object], None]) -> Count:
+    """Counts broken points for the table at the end."""
+    return lambda operation, kind, points, bad: record_property(tally.PROPERTY, (operation, kind, points, bad))
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    """The table of all that was broken."""
+    reports = [each for kind in ("passed", "failed") for each in terminalreporter.getreports(kind)]
+    rows = [value for report in reports for name, value in report.user_properties if name == tally.PROPERTY]
+    if rows:
+        terminalreporter.section("broken on purpose, and how often that ended badly")
+        for line in tally.table(rows):
+            terminalreporter.line(line)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -273,7 +273,7 @@ def test_waiting_is_told_on_stderr(core: Core, capsys: Captured) -> None:
     on_wait = core.asked[-1][1].on_wait
     assert on_wait is not None
     capsys.readouterr()
-    on_wait(lock.Holder(4242, "pip install torch", 0.0))
+    on_wait(lock.Holder(4242, "pip install torch", 0.0), 0.0)
     printed = capsys.readouterr()
     assert "Waiting for process 4242 (pip install torch)" in printed.err
     assert printed.out == ""

@@ -2,64 +2,26 @@
 
 from __future__ import annotations
 
-import errno
-import functools
 import os
 import shutil
-import traceback
-import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from effort import Effort
 from fingerprint import Fingerprint, fingerprint
+from injected import DONE, KILLED, SURPRISED, TOLD, Faults, Operation, run
 from tiny import ONE, PIP, TWO, Tiny
 
 from store import disk
-from store.errors import StoreError
 from store.verify import EDITED, UNGUARDED, verify
-from sysvenv.errors import SysvenvError
 from sysvenv.history import History, read_head
 from sysvenv.operations import label, record, recover, rewind
 from sysvenv.operations.record import Outcome
 
-CALLS = ["open", "link", "rename", "mkdir", "rmdir", "unlink", "symlink", "write", "fsync", "utime", "chmod", "fchmod"]
-GROWING = {"open", "link", "mkdir", "symlink", "write", "sync_filesystem"}
-"""What fails on a full disk; names can still be renamed and removed."""
-DONE, TOLD, KILLED, SURPRISED = 0, 1, 137, 99
+pytestmark = pytest.mark.faults
+
 SAMPLE = 6
 """How many of an operation's calls are tried with each fault when not all are."""
-
-
-class Faults:
-    """Counts the calls that change something, and lets the one numbered ``at`` go wrong."""
-
-    def __init__(self, kind: str, at: int) -> None:
-        self.kind = kind
-        self.at = at
-        self.count = 0
-        self.armed = False
-
-    def install(self) -> None:
-        """Wrap the calls, for good: this is for a forked process. Nothing is flushed, as the machine stays up."""
-        for name in CALLS:
-            real = (lambda *_, **__: None) if name == "fsync" else getattr(os, name)
-            setattr(os, name, functools.partial(self._call, name, real))
-        disk.exchange = functools.partial(self._call, "exchange", disk.exchange)
-        disk.sync_filesystem = functools.partial(self._call, "sync_filesystem", lambda path: None)
-        self.armed = True
-
-    def _call(self, name: str, real: Callable[..., object], *arguments: object, **options: object) -> object:
-        if not self.armed or (name == "open" and not int(arguments[1]) & os.O_CREAT):  # type: ignore[call-overload]
-            return real(*arguments, **options)
-        self.count += 1
-        if self.kind == "kill" and self.count == self.at:
-            os._exit(KILLED)
-        if self.kind == "bad disk" and self.count == self.at:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        if self.kind == "full disk" and self.count >= self.at > 0 and name in GROWING:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return real(*arguments, **options)
 
 
 def install_two(home: Tiny, faults: Faults) -> None:
@@ -80,7 +42,6 @@ def edit(home: Tiny) -> None:
     (home.site / "demo" / "by_hand.py").write_text("new\n")
 
 
-Operation = Callable[[Tiny, Faults], object]
 OPERATIONS: dict[str, tuple[str, Operation]] = {
     "undo": ("at two", lambda home, _: rewind.undo(home.context)),
     "undo of two": ("at two", lambda home, _: rewind.undo(home.context, 2)),
@@ -113,36 +74,6 @@ def unflushed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The machine stays up: flushing would only cost time."""
     monkeypatch.setattr(os, "fsync", lambda fd: None)
     monkeypatch.setattr(disk, "sync_filesystem", lambda path: None)
-
-
-def run(home: Tiny, operation: Operation, kind: str, at: int) -> tuple[int, int]:
-    """Run an operation in a process of its own with one fault; its exit code, and how many calls were counted."""
-    reader, writer = os.pipe()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # xdist has threads; the child uses none of them
-        pid = os.fork()
-    if not pid:
-        os.close(reader)
-        code = SURPRISED
-        faults = Faults(kind, at)
-        real_write = os.write
-        try:
-            faults.install()
-            operation(home, faults)
-            code = DONE
-        except (OSError, StoreError, SysvenvError):
-            code = TOLD
-        except BaseException:  # noqa: BLE001 (told as SURPRISED, with its traceback)
-            faults.armed = False
-            traceback.print_exc()
-        finally:
-            real_write(writer, b"%d" % faults.count)
-            os._exit(code)
-    os.close(writer)
-    with os.fdopen(reader) as pipe:
-        counted = pipe.read()
-    _, status = os.waitpid(pid, 0)
-    return os.waitstatus_to_exitcode(status), int(counted or 0)
 
 
 def states_of(home: Tiny, scratch: Path) -> dict[int, Fingerprint]:
@@ -218,7 +149,7 @@ def try_all(starts: dict[str, Tiny], tmp_path: Path, name: str, kind: str, every
 @pytest.mark.parametrize("kind", ["kill", "bad disk", "full disk"])
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_a_fault_leaves_the_old_state_or_the_new(
-    starts: dict[str, Tiny], tmp_path: Path, pytestconfig: pytest.Config, name: str, kind: str
+    starts: dict[str, Tiny], tmp_path: Path, effort: Effort, name: str, kind: str
 ) -> None:
     """Killed before a call, failing at it, or the disk full from it on: a sample of the calls, or every one."""
-    try_all(starts, tmp_path, name, kind, every=pytestconfig.getoption("--every-call"))
+    try_all(starts, tmp_path, name, kind, every=not effort.calls)

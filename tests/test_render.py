@@ -671,13 +671,17 @@ def test_an_error_is_a_sentence_and_what_to_type() -> None:
 
 
 def test_waiting_names_the_holder() -> None:
-    """Who, with what, for how long."""
+    """Who, with what, for how long; later, how long we have been waiting."""
     holder = Holder(4242, "pip install " + "torch " * 30, NOW - 12)
-    lines = printed(lambda screen: failure.waiting(screen, holder, NOW))
+    lines = printed(lambda screen: failure.waiting(screen, holder, 0.0, NOW))
     assert lines[0].startswith("sysvenv: Waiting for process 4242 (pip install torch")
     assert "at work for 12.0 s" in " ".join(lines)
     assert max(map(len, lines)) <= 80
-    assert "another sysvenv or pip" in printed(lambda screen: failure.waiting(screen, None, NOW))[0]
+    assert "another sysvenv or pip" in printed(lambda screen: failure.waiting(screen, None, 0.0, NOW))[0]
+    later = " ".join(printed(lambda screen: failure.waiting(screen, holder._replace(since=0.0), 33.0, NOW)))
+    assert "Still waiting for process 4242" in later
+    assert "for 33.0 s already" in later
+    assert "at work for" not in later
 
 
 # --- JSON ----------------------------------------------------------------------------------------------

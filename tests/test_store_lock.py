@@ -32,17 +32,37 @@ def test_only_one_holds_it(path):
     Lock(path, "sysvenv undo", wait=False).acquire()
 
 
-def test_waiting_is_told_once(path, monkeypatch):
-    """Who waits hears whom they wait for, once, and then has the lock."""
-    told, slept = [], []
+def test_waiting_is_told(path, monkeypatch):
+    """Who waits hears whom they wait for: at once, again after a while, and when it is another; then has the lock."""
+    told, slept, now = [], [], [100.0]
     first = Lock(path, "pip")
     first.acquire()
-    monkeypatch.setattr(lock.time, "sleep", lambda seconds: slept.append(seconds) or (slept[2:] and first.release()))
-    with Lock(path, "sysvenv undo", on_wait=told.append):
-        assert [holder.command for holder in told] == ["pip"]
-        assert len(slept) == 3
+
+    def sleep(seconds):
+        slept.append(seconds)
+        now[0] += lock.REMIND / 2
+        if len(slept) == 3:  # another has taken it, before us
+            with open(path, "w") as file:
+                json.dump({"pid": 7, "command": "uv", "since": 5.0}, file)
+        if len(slept) == 5:
+            first.release()
+
+    monkeypatch.setattr(lock.time, "sleep", sleep)
+    monkeypatch.setattr(lock.time, "monotonic", lambda: now[0])
+    with Lock(path, "sysvenv undo", on_wait=lambda holder, waited: told.append((holder.command, waited))):
+        assert told == [("pip", 0.0), ("pip", lock.REMIND), ("uv", 1.5 * lock.REMIND)]
     with Lock(path, "quiet"):
         pass
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/locks"), reason="only Linux tells who locked a file")
+def test_a_lock_that_nobody_signed_is_told_by_the_kernel(path):
+    """uv signs nothing, and a pip that has only just begun has not signed yet: it has a name all the same."""
+    with open(path, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(Busy, match=re.escape(f"Process {os.getpid()} (")) as caught:
+            Lock(path, "sysvenv undo", wait=False, sign=False).acquire()
+        assert "is at work" in caught.value.message
 
 
 def test_an_inherited_lock_lasts_until_everybody_let_go(path):
@@ -78,6 +98,7 @@ def test_a_full_disk_does_not_stop_a_lock(path, monkeypatch):
         return pwrite
 
     monkeypatch.setattr(os, "pwrite", fail(errno.ENOSPC))
+    monkeypatch.setattr(lock, "_locked_by", lambda fd: None)
     with Lock(path, "undo on a full disk"):
         assert lock.read_holder(path) is None
         with pytest.raises(Busy, match="Another sysvenv or pip"):

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from store import store as stores
-from store import trees
-from store.row import rows
+from copies import copy_home
+
 from sysvenv.config import Config
 from sysvenv.home import Home
 from sysvenv.operations import record, setup
@@ -89,21 +87,5 @@ class Tiny:
 
     def copy(self, target: Path) -> Tiny:
         """A copy on new inodes, which its indexes know."""
-        subprocess.run(["cp", "-a", self.root, target], check=True)
-        made = Tiny(target)
-        store = stores.open_store(os.fsencode(made.home.store))
-        slots = [os.path.join(store.trees, name) for name in os.listdir(store.trees)]
-        for root in [os.fsencode(made.venv), *slots]:
-            marker = trees.read_marker(root)
-            index = trees.load_index(store, marker.checkout) if marker else None
-            if marker and index:
-                inodes = {path: inode(root, path) for path, row in rows(index.blocks.values()) if row.ino}
-                blocks = {name: block.amended(inodes) for name, block in index.blocks.items()}
-                data = {path: inode(root, path) for path in index.data}
-                trees.save_index(store, marker.checkout, index.replace(blocks=blocks, data=data))
-        return made
-
-
-def inode(root: bytes, path: bytes) -> int:
-    """Inode number of a file of a tree."""
-    return os.lstat(os.path.join(root, path)).st_ino
+        copy_home(self.root, target)
+        return Tiny(target)

@@ -98,11 +98,11 @@ class Session(NamedTuple):
 
         return click.confirm(question, default=False, err=True)
 
-    def _tell_waiting(self, holder: "Holder | None") -> None:
+    def _tell_waiting(self, holder: "Holder | None", waited: float) -> None:
         import time
 
         try:
-            failure.waiting(self.errors, holder, time.time())
+            failure.waiting(self.errors, holder, waited, time.time())
         except OSError:
             return  # Nobody reads stderr; that is no reason not to wait.
 

@@ -34,10 +34,11 @@ def command(session: Session, name: str | None, message: str, force: bool, delet
         )
     from sysvenv.operations import label
 
+    context = session.context._replace(on_note=session.warnings.append)
     if delete is not None:
         if message or force:
             raise UsageError(
                 "--delete takes neither a message nor --force.", f"Run: sysvenv snapshot --delete {delete}"
             )
-        return session.show(label.delete_snapshot(session.context, delete), labels.deleted)
-    return session.show(label.snapshot(session.context, name or "", message, force), labels.taken)
+        return session.show(label.delete_snapshot(context, delete), labels.deleted)
+    return session.show(label.snapshot(context, name or "", message, force), labels.taken)

@@ -9,6 +9,7 @@ from store.errors import StoreError
 from store.scan import Drift
 from store.trees import Checkout
 from sysvenv import history
+from sysvenv.errors import SysvenvError
 from sysvenv.history import Operation, Undone
 from sysvenv.operations import keep
 from sysvenv.operations.capture import capture_tree
@@ -23,6 +24,7 @@ def enter(context: Context, command: str, lock_fd: int | None = None) -> Session
     session = Session(context, command, lock_fd)
     session.enter()
     try:
+        _end_interrupted_record(session)
         _end_interrupted_switch(session)
         _settle_set_aside(session)
     except BaseException:
@@ -50,11 +52,30 @@ def capture_set_aside(session: Session, undone: Undone, old: Checkout, drift: Dr
     return ended
 
 
+def _end_interrupted_record(session: Session) -> None:
+    """An operation that was cut off between its second record and HEAD: what it did is recorded, and is there."""
+    position, numbers = session.position, session.history.numbers()
+    if not numbers or numbers[-1] <= position.operation or numbers[-1] in {u.operation for u in position.undone}:
+        return
+    try:
+        newest = session.history.read(numbers[-1])
+    except SysvenvError:
+        return  # doctor tells of it
+    if not newest.is_pending and newest.parent == position.operation:
+        session.move_to(history.Position(position.sequence + 1, newest.number, newest.manifest))
+        session.notes.append(f"Finished recording @{newest.number} ({keep.shown(newest)}), which was interrupted.")
+
+
 def _end_interrupted_switch(session: Session) -> None:
-    """A restore that was cut off between the swap and its record: the live tree says that it took place."""
-    pending = session.history.pending()
-    if pending is not None and pending.number == session.position.operation:
+    """A switch that was cut off: between the swap and its record, as the live tree says; or before the swap, so that
+    nothing has come of it."""
+    pending = session.pending()
+    if pending is None or pending.kind in (history.PIP, history.INIT):
+        return
+    if pending.number == session.position.operation:
         keep.end_switch(session, pending, session.position.manifest)
+    else:
+        session.history.forget_pending(pending.number)
 
 
 def _settle_set_aside(session: Session) -> None:

@@ -2,6 +2,8 @@
 
 import os
 import time
+from collections.abc import Iterable
+from functools import partial
 from typing import NamedTuple
 
 from store import layout, swap, trees
@@ -15,10 +17,11 @@ from sysvenv.dists import Change
 from sysvenv.errors import DamageFound, NotFound, SysvenvError, UsageError
 from sysvenv.headstart import UV_LOCK
 from sysvenv.history import Operation, Position, Undone
-from sysvenv.operations import keep, recover, spare
+from sysvenv.operations import foreign, keep, recover, spare
 from sysvenv.operations.capture import capture_tree
 from sysvenv.operations.results import FileCounts, Rewound, Step
 from sysvenv.operations.session import Context, Session
+from sysvenv.processes import Program
 
 FRESH = ("sysvenv", "clean")
 """The command that leads to an environment with nothing installed."""
@@ -220,7 +223,11 @@ def _carry_out(session: Session, plan: Plan, dry_run: bool, operation: Operation
             return outcome._replace(files=_counts(session, plan, None))
     except Damaged as error:
         raise _fenced(plan.target, error) from None
-    if not plan.drift and (plan.manifest, plan.operation) == (session.position.manifest, session.position.operation):
+    if (
+        not plan.drift
+        and not plan.drifted
+        and (plan.manifest, plan.operation) == (session.position.manifest, session.position.operation)
+    ):
         return outcome._replace(unchanged=True)
     _refuse_missing_interpreter(session, plan)
     try:
@@ -234,16 +241,17 @@ def _carry_out(session: Session, plan: Plan, dry_run: bool, operation: Operation
     _begin(session, plan, operation)
     session.claim()
     files = _counts(session, plan, mended.checkout.expected)
-    taken = _go_live(session, plan, mended.checkout)
+    holding = [session.home.venv, os.fsdecode(mended.checkout.path)]
+    programs = tuple(processes.holding(holding, {os.getpid(), os.getppid()}))
+    taken = _go_live(session, plan, mended.checkout, programs)
     ended = keep.end_switch(session, operation, plan.manifest, files) if operation is not None else None
     session.move_to(_position(session, plan))
     old = _set_aside(session, plan, mended.checkout)
     undone = _keep_what_was_replaced(session, plan, old)
-    holding = [session.home.venv, os.fsdecode(old.path)]
     return outcome._replace(
         recorded=ended.number if ended else None,
         files=_taken_back(undone) if undone is not None and len(plan.steps) == 1 else files,
-        programs=tuple(processes.holding(holding, {os.getpid(), os.getppid()})),
+        programs=programs,
         shell_stands_inside=processes.shell_stands_in([os.fsdecode(old.path)], os.getppid()),
         healed=len(mended.healed),
         rescued=tuple(os.fsdecode(path) for path in (*ready.rescued, *mended.rescued)),
@@ -307,7 +315,7 @@ def _position(session: Session, plan: Plan) -> Position:
     return Position(session.position.sequence + 1, plan.operation, plan.manifest, plan.undone)
 
 
-def _go_live(session: Session, plan: Plan, target: Checkout) -> list[bytes]:
+def _go_live(session: Session, plan: Plan, target: Checkout, programs: Iterable[Program]) -> list[bytes]:
     python = manifest.interpreter(session.manifest(plan.manifest))
     return swap.go_live(
         session.store,
@@ -317,6 +325,7 @@ def _go_live(session: Session, plan: Plan, target: Checkout) -> list[bytes]:
         session.ours(python),
         history.position_to(_position(session, plan)),
         [UV_LOCK],
+        partial(foreign.refuse, session, plan.drift, programs),
     )
 
 

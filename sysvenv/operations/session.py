@@ -10,7 +10,7 @@ from store import audit, capture, layout, lock, reserve, swap, trees
 from store import store as stores
 from store.errors import StoreError
 from store.index import Index
-from store.lock import Holder, Lock
+from store.lock import Holder, Lock, OnWait
 from store.manifests import EMPTY, Manifest
 from store.row import Seen, rows_of
 from store.scan import DATA, OURS, TRACKED, Drift, survey, unchanged
@@ -36,10 +36,12 @@ class Context(NamedTuple):
     """Absolute path of the interpreter sysvenv itself runs on; baked into the hook."""
     wait: bool = True
     """Whether to wait for the lock."""
-    on_wait: Callable[[Holder | None], None] | None = None
-    """Called once when there is somebody to wait for."""
+    on_wait: OnWait | None = None
+    """Called when there is somebody to wait for."""
     ahead: HeadStart = NONE
     """What was begun before all this was imported."""
+    on_note: Callable[[str], None] | None = None
+    """Is told at the end what a session found and put right, for operations whose result does not say it."""
 
 
 class Session:
@@ -98,6 +100,9 @@ class Session:
         """Let go of the locks. What was buried meanwhile is deleted behind our back."""
         if self.is_open:
             reserve.hold(self.store)
+        if self.context.on_note is not None:
+            for note in self.notes:
+                self.context.on_note(note)
         self.auditor.close()
         if self._uv_lock is not None:
             self._uv_lock.release()
@@ -277,7 +282,7 @@ class Session:
         What an installer that was cut off brought in is not named by a RECORD yet. So a new file joins the
         environment when code came into its directory too; after an ``unfinished`` pip, into its top-level package.
         """
-        site = self._site()
+        site = self.site
         if not touched and not moved:
             return unchanged(index)
         drift = survey(root, index, touched, moved, self.sorter(root, index, frozenset()))
@@ -291,7 +296,7 @@ class Session:
 
     def sorter(self, root: bytes, index: Index, joined: frozenset[bytes]) -> Callable[[bytes, int], str]:
         """How the store is told which paths are tracked, the user's, or ours."""
-        classifier = kinds.Classifier(os.fsdecode(root), self._site(), _Known(index, joined))
+        classifier = kinds.Classifier(os.fsdecode(root), self.site, _Known(index, joined))
         words = {kinds.ENVIRONMENT: TRACKED, kinds.BYTECODE: TRACKED, kinds.DATA: DATA, kinds.OURS: OURS}
         return lambda path, mode: words[classifier.kind(path, mode)]
 
@@ -319,7 +324,9 @@ class Session:
         stated = manifest.stated_directories(self.store, self.recorded) if drift.stated else {}
         return bool(capture.observe(self.store, self.live, self.index, drift._replace(changed=doubtful), stated))
 
-    def _site(self) -> bytes:
+    @property
+    def site(self) -> bytes:
+        """Tree path of site-packages."""
         try:
             python = manifest.interpreter(self.recorded)
         except (StoreError, SysvenvError):

@@ -26,11 +26,17 @@ def warnings(screen: Screen, texts: Sequence[str]) -> None:
         screen.paragraph(words.sentence(text), style="yellow", first="sysvenv: ", indent="  ")
 
 
-def waiting(screen: Screen, holder: Holder | None, now: float) -> None:
-    """Write for whom we wait. `now` as time.time() has it."""
-    text = "Waiting for another sysvenv or pip"
-    if holder is not None:
+def waiting(screen: Screen, holder: Holder | None, waited: float, now: float) -> None:
+    """Write for whom we wait, and for how long already. `now` as time.time() has it."""
+    text = "Still waiting" if waited >= 1 else "Waiting"
+    so_far = f", for {words.duration(waited)} already" if waited >= 1 else ""
+    if holder is None:
+        text += " for another sysvenv or pip"
+    else:
         command = screen.cut(words.plain(holder.command), 60)
-        seconds = words.duration(max(0.0, now - holder.since))
-        text = f"Waiting for process {holder.pid} ({command}), at work for {seconds}"
-    screen.paragraph(f"{text}. Ctrl-C gives up, --no-wait does not wait.", style="dim", first="sysvenv: ", indent="  ")
+        text += f" for process {holder.pid} ({command})"
+        if holder.since:
+            text += f", at work for {words.duration(max(0.0, now - holder.since))}"
+    screen.paragraph(
+        f"{text}{so_far}. Ctrl-C gives up, --no-wait does not wait.", style="dim", first="sysvenv: ", indent="  "
+    )
