@@ -146,10 +146,12 @@ class _Heap:
         try:
             if not self._full:
                 if not self._count:
-                    os.mkdir(self._place, 0o700)
+                    os.makedirs(self._place, 0o700)
                 self._count += 1
                 os.rename(path, b"%s/%d" % (self._place, self._count))
                 return
+        except FileNotFoundError:
+            return  # somebody deleted it meanwhile
         except OSError as error:
             if error.errno not in disk.FULL:
                 raise

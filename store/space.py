@@ -66,7 +66,8 @@ def measure(store: Store, live: bytes, claims: Mapping[str, int], pinned: Mappin
         alone[ready.claim] += own[ready.tree.path]
     standing = {ready.tree.path for ready in found.trees}
     indexes, _ = _walk(store.indexes, seen)
-    trash = sum(_walk(os.path.join(store.trash, name), seen)[0] for name in os.listdir(store.trash))
+    buried = os.listdir(store.trash) if os.path.isdir(store.trash) else []
+    trash = sum(_walk(os.path.join(store.trash, name), seen)[0] for name in buried)
     rest, _ = _walk(store.root, seen, but=standing)
     return Space(
         live=live_size,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import time
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from specimens import File, edit_in_place, keep_pristine, on_disk, seen_as, specs, worlds
 
-from store import census, gc, layout, trees
+from store import census, gc, layout, space, trees
 from store.errors import Damaged
 from store.gc import KEPT
 from store.pristine import Pristine
@@ -219,6 +220,35 @@ def test_a_disk_that_takes_no_name_more(world, monkeypatch, call):
     monkeypatch.undo()
     assert mark(world, two).plan().files == ()
     assert verify(world.store, [two.name]).faults == ()
+
+
+def test_what_is_deleted_meanwhile(world, monkeypatch):
+    """By somebody who does not ask for locks: it is not counted, and gc and du go on. The trash is made if need be."""
+    one, two = world.keep(ONE), world.keep(TWO)
+    lay(world, one)
+    real = census.take
+
+    def take(store, *rest):
+        found = real(store, *rest)
+        os.unlink(store.objects.path(one.tree[b"a/one.py"]))
+        shutil.rmtree(found.trees[0].tree.path)
+        shutil.rmtree(store.trash)
+        return found
+
+    size = os.lstat(world.store.objects.path(one.tree[b"a/one.py"])).st_blocks * 512
+    before = mark(world, two).plan()
+    with monkeypatch.context() as patch:
+        patch.setattr(census, "take", take)
+        plan = mark(world, two).plan()
+        assert plan.freed == before.freed - size - sum(own for _, own in before.trees)
+    gc.apply(world.store, plan._replace(trees=()))
+    assert verify(world.store, [two.name]).faults == ()
+    lay(world, one := world.keep({b"a/one.py": File(b"anew\n")}))
+    os.mkdir(world.live)
+    os.makedirs(world.store.trash, exist_ok=True)
+    monkeypatch.setattr(census, "take", take)
+    found = space.measure(world.store, world.live, {two.name: 1}, {})
+    assert (found.trash, found.trees, found.live_files) == (0, 0, 0)
 
 
 def test_time_is_up(world):
