@@ -84,7 +84,7 @@ def lay_out(store: Store, name: str, manifest: Manifest) -> Checkout:
 def _fill_together(work: "Work", parts: Sequence[Part]) -> dict[str, Block]:
     """Lay the files of ``parts``, half of them in a forked process where they are many: directories and links are
     what laying out costs, and the kernel makes them on two cores at once."""
-    sizes = [os.path.getsize(work.store.segments.path(part.segment)) for part in parts]
+    sizes = [work.store.segments.size(part.segment) for part in parts]
     if sum(sizes) < WORTH_A_FORK or not fork.worth_it():
         return work.fill_all(parts)
     cut, held = 0, 0

@@ -113,7 +113,7 @@ def test_a_damaged_archive(upgraded: Environment) -> None:
 def test_a_reflinked_copy(upgraded: Environment) -> None:
     """Where the filesystem can reflink there are plain copies; they are read too, unfinished ones are not."""
     place = Path(upgraded.home.store, "pristine/ab")
-    place.mkdir(exist_ok=True)
+    place.mkdir(exist_ok=True, mode=0o700)
     (place / ("c" * 30)).write_bytes(b"not that")
     (place / ("c" * 30 + ".1.2.tmp")).write_bytes(b"torn")
     found = only(upgraded)
