@@ -73,6 +73,13 @@ class Segments:
         """Where the segment ``name`` (32 hexadecimal digits) lies."""
         return os.path.join(self.root, name[:2].encode(), name[2:].encode())
 
+    def size(self, name: str) -> int:
+        """How many bytes the segment ``name`` has; 0 where it is missing, which :meth:`read` tells."""
+        try:
+            return os.path.getsize(self.path(name))
+        except (FileNotFoundError, NotADirectoryError):
+            return 0
+
     def write(self, tree: Tree) -> tuple[str, bytes]:
         """Keep a segment. Returns its name and the path the caller must still make durable."""
         content = encode(tree)

@@ -166,7 +166,9 @@ def test_a_path_that_leads_out_of_the_tree(broken: Broken, path: bytes) -> None:
     label.write_text(json.dumps({**json.loads(label.read_text()), "manifest": manifest}))
     broken.found("error", "segment", "snapshot one")
     assert broken.run("restore", "one").code == 4
-    assert not list(broken.root.parent.rglob("escaped"))
+    assert not any("escaped" in names for _, _, names in os.walk(broken.root.parent)) and not os.path.exists(
+        "/tmp/escaped"
+    )
     broken.comes_back(0, 1, 2)
 
 

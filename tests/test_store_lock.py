@@ -11,7 +11,7 @@ import re
 import pytest
 
 from store import lock
-from store.errors import Busy
+from store.errors import Busy, Damaged
 from store.lock import Holder, Lock
 
 
@@ -141,6 +141,6 @@ def test_a_link_in_the_lock_s_place_is_not_followed(path, tmp_path):
     """Nobody makes us write into another file."""
     (tmp_path / "victim").write_text("mine")
     os.symlink(tmp_path / "victim", path)
-    with pytest.raises(OSError):
+    with pytest.raises(Damaged):
         Lock(path, "undo").acquire()
     assert (tmp_path / "victim").read_text() == "mine"

@@ -14,7 +14,8 @@ from store.errors import Damaged, StoreError
 from store.manifests import EMPTY, Manifest, Part
 
 WORDS = st.text(max_size=5)
-PARTS = st.builds(Part, WORDS, WORDS, WORDS, st.booleans())
+SEGMENTS = st.text("0123456789abcdef", min_size=32, max_size=32)
+PARTS = st.builds(Part, WORDS, WORDS, SEGMENTS, st.booleans())
 ABOUT = st.recursive(
     st.none() | st.booleans() | st.integers() | WORDS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),

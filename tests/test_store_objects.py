@@ -209,7 +209,7 @@ def test_what_has_no_copy_cannot_be_healed(world):
     assert not world.store.heal(Entry(FILE))
     assert world.store.objects.inode(Entry(FILE)) == 0
     edit_in_place(place)
-    with pytest.raises(Damaged, match="no pristine copy"):
+    with pytest.raises(Damaged, match="no copy of it is kept"):
         world.store.heal(entry)
 
 
