@@ -66,6 +66,22 @@ def reflink(source: int, target: int) -> bool:
     return True
 
 
+def shares_blocks(directory: bytes) -> bool:
+    """Whether :func:`reflink` works between files in ``directory``: tried with a block."""
+    places = [b"%s/%d.%d.tmp" % (directory, os.getpid(), number) for number in (1, 2)]
+    flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    opened: list[int] = []
+    try:
+        opened += [os.open(place, flags, 0o600) for place in places]
+        write_whole(opened[0], bytes(4096))
+        return reflink(*opened)
+    finally:
+        for fd in opened:
+            os.close(fd)
+        for place in places:
+            discard(place)
+
+
 def write_whole(fd: int, content: bytes) -> None:
     """Write all of ``content``; a short write is continued, as write(2) may always write less."""
     view = memoryview(content)
@@ -159,17 +175,56 @@ def barrier(root: bytes, files: Iterable[bytes]) -> None:
         sync_directory(directory)
 
 
-def refuse_without_links(error: OSError, place: bytes) -> StoreError:
-    """The sentence for a filesystem that cannot hold a store, or the plain error where that is not the cause."""
-    where = os.fsdecode(place)
+def make_private(path: bytes) -> None:
+    """Make a directory that only its owner may enter, whatever the umask; one that is there is left as it is."""
+    if not os.path.isdir(path):
+        os.makedirs(path, mode=0o700)
+        os.chmod(path, 0o700)  # a setgid parent, or its default ACL, gives more
+
+
+def probe_links(directory: bytes, source: bytes | None = None) -> None:
+    """Raise StoreError unless ``source``, by default a file made for this, can have a second name in ``directory``."""
+    made, second = (b"%s/%d.%d.tmp" % (directory, os.getpid(), number) for number in (1, 2))
+    try:
+        if source is None:
+            os.close(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        try:
+            link(made if source is None else source, second)
+        except OSError as error:
+            if error.errno not in NO_LINK:
+                raise
+            if error.errno != errno.EMLINK:
+                raise why_no_link(error, source, directory) from error
+    finally:
+        discard(second)
+        discard(made)
+
+
+def why_no_link(error: OSError, source: bytes | None, directory: bytes) -> StoreError:
+    """The sentence for a file that cannot have a second name in ``directory``: is it the file, or the filesystem?"""
+    where = os.fsdecode(directory)
     if error.errno == errno.EXDEV:
         return Unsupported(
             f"{where} is on another filesystem than the environment: hardlinks cannot cross.",
             "Keep both on one filesystem; SYSVENV_HOME moves them together.",
         )
-    if error.errno in NO_LINK:
-        return Unsupported(
-            f"The filesystem of {where} refuses hardlinks ({os.strerror(error.errno or 0)}).",
-            "Point SYSVENV_HOME at a directory on a local disk.",
+    if error.errno not in NO_LINK:
+        return StoreError(f"{where}: {error.strerror or error}.")
+    if source is not None and _links_work(directory):
+        owner = os.lstat(source).st_uid
+        return StoreError(
+            f"{os.fsdecode(source)} cannot be linked ({os.strerror(error.errno)}); it belongs to user {owner}.",
+            "Its owner alone may link a file (fs.protected_hardlinks). Run: sysvenv doctor",
         )
-    return StoreError(f"{where}: {error.strerror or error}.")
+    return Unsupported(
+        f"The filesystem of {where} refuses hardlinks ({os.strerror(error.errno)}).",
+        "Point SYSVENV_HOME at a directory on a local disk.",
+    )
+
+
+def _links_work(directory: bytes) -> bool:
+    try:
+        probe_links(directory)
+    except (StoreError, OSError):
+        return False
+    return True

@@ -2,10 +2,11 @@
 
 import errno
 import os
+import stat
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from store import disk, fork, trees
+from store import disk, fork, space, trees
 from store.errors import Damaged
 from store.index import ANY, Block, Index, block, decode, encode, settle
 from store.manifests import Manifest, Part
@@ -66,12 +67,17 @@ def apply(store: Store, steps: Plan, manifest: Manifest) -> Checkout:
 
 def lay_out(store: Store, name: str, manifest: Manifest) -> Checkout:
     """A new checkout of ``manifest`` in a free slot."""
+    space.to_lay_out(store.root, sum(_sizes(store, manifest.parts)))
     slot = trees.free_slot(store)
     building = slot + trees.BUILDING
     os.mkdir(building)
     os.chmod(building, PLAIN_DIRECTORY)
     work = Work(store, building)
-    blocks = _fill_together(work, manifest.parts)
+    try:
+        blocks = _fill_together(work, manifest.parts)
+    except FileExistsError as error:
+        place = os.fsdecode(error.filename2 or error.filename or name)
+        raise Damaged(f"State {name} has two things at one place, {place}.", "Run: sysvenv verify") from error
     work.state_modes()
     trees.write_marker(store, building, Marker(checkout := trees.new_name(), {}))
     return work.finish(slot, checkout, Index(name, blocks, work.look_at(work.directories), {}))
@@ -80,7 +86,7 @@ def lay_out(store: Store, name: str, manifest: Manifest) -> Checkout:
 def _fill_together(work: "Work", parts: Sequence[Part]) -> dict[str, Block]:
     """Lay the files of ``parts``, half of them in a forked process where they are many: directories and links are
     what laying out costs, and the kernel makes them on two cores at once."""
-    sizes = [os.path.getsize(work.store.segments.path(part.segment)) for part in parts]
+    sizes = _sizes(work.store, parts)
     if sum(sizes) < WORTH_A_FORK or not fork.worth_it():
         return work.fill_all(parts)
     cut, held = 0, 0
@@ -98,6 +104,12 @@ def _fill_together(work: "Work", parts: Sequence[Part]) -> dict[str, Block]:
     work.directories.update(dict.fromkeys(directories))
     work.stated.update(stated)
     return {**blocks, **decode(index).blocks}
+
+
+def _sizes(store: Store, parts: Sequence[Part]) -> list[int]:
+    """How large the segments are; 0 for one that is missing, as whoever reads it says so."""
+    places = [store.segments.path(part.segment) for part in parts]
+    return [os.path.getsize(place) if os.path.exists(place) else 0 for place in places]
 
 
 def transform(store: Store, checkout: Checkout, name: str, manifest: Manifest) -> Checkout:
@@ -194,8 +206,8 @@ class Work:
                 if self.masked:
                     os.chmod(place, PLAIN_DIRECTORY)
             except FileExistsError:
-                if not os.path.isdir(place):
-                    raise  # else: made by the process that lays the other half
+                if not stat.S_ISDIR(os.lstat(place).st_mode):
+                    raise  # a link here would lead out of the tree; a directory, the process of the other half made
             self.directories[path] = None
             self.dirty.update((path, path[: max(path.rfind(b"/"), 0)]))
 

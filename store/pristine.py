@@ -111,6 +111,12 @@ class Pristine:
             except Damaged:
                 continue
 
+    def shares_blocks(self) -> bool:
+        """Whether copies take no space, as the filesystem shares blocks; tried with a file of a block."""
+        if self._reflinks is None:
+            self._reflinks = disk.shares_blocks(self.root)
+        return self._reflinks
+
     def reflink(self, content: str, source: bytes) -> bool:
         """Keep a copy of ``source``, whose digest is ``content``, that shares its blocks; False: they cannot be."""
         if self._reflinks is False:

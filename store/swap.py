@@ -1,12 +1,14 @@
 """The swap: a ready checkout and the live tree change places in one step; what was live is set aside whole."""
 
+import errno
 import json
 import os
 import stat
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from store import audit, capture, disk, objects, trees
+from store import audit, capture, disk, layered, objects, trees
+from store.errors import StoreError, Unsupported
 from store.index import ANY, Index, settle
 from store.layout import Work
 from store.scan import Drift, Sort, survey
@@ -146,7 +148,21 @@ def carry(live: bytes, data: Iterable[bytes], target: Checkout) -> tuple[dict[by
                 taken.append(path)
         except FileNotFoundError:
             continue  # deleted since the audit
+        except OSError as error:
+            for known in carried.keys() - target.expected.data.keys():
+                disk.discard(os.path.join(target.path, known))
+            if error.errno not in disk.NO_LINK:
+                raise
+            raise _cannot_come_along(os.path.join(live, path), error) from error
     return carried, taken
+
+
+def _cannot_come_along(place: bytes, error: OSError) -> Unsupported:
+    why = "it lies on a filesystem or subvolume of its own" if error.errno == errno.EXDEV else str(error.strerror)
+    return Unsupported(
+        f"{os.fsdecode(place)} cannot come along: {why}.",
+        "Move it out of the environment; nothing was changed.",
+    )
 
 
 def _carry_one(live: bytes, path: bytes, target: Checkout, ino: int) -> bool:
@@ -205,6 +221,12 @@ def outfit(store: Store, checkout: Checkout, ours: Mapping[bytes, bytes]) -> Che
 def lay_ours(store: Store, root: bytes, ours: Mapping[bytes, bytes]) -> list[bytes]:
     """Write the caller's own files where they are missing or differ; returns their paths."""
     laid = []
+    for directory in {parent for path in ours for parent in parents(path)}:
+        if os.path.islink(os.path.join(root, directory)):
+            raise StoreError(
+                f"{os.fsdecode(directory)} in the environment is a symlink: what is laid there would lie elsewhere.",
+                "Put a real directory in its place; nothing was changed.",
+            )
     for path, content in ours.items():
         place = os.path.join(root, path)
         try:
@@ -231,11 +253,19 @@ def keep_inode(live: bytes, target: bytes, path: bytes) -> None:
 
 
 def exchange(store: Store, live: bytes, target: bytes) -> None:
-    """Let the trees at ``live`` and ``target`` change places, durably. ``live`` may be missing."""
+    """Let the trees at ``live`` and ``target`` change places, durably. ``live`` may be missing.
+
+    Raises layered.Lower where one of them must be copied up first.
+    """
     if not os.path.lexists(live):
         os.mkdir(live, 0o755)
-    if not disk.exchange(live, target):
-        _two_renames(store, live, target)
+    try:
+        if not disk.exchange(live, target):
+            _two_renames(store, live, target)
+    except OSError as error:
+        if error.errno == errno.EXDEV:
+            raise layered.Lower from error
+        raise
     disk.sync_directory(os.path.dirname(live))
     disk.sync_directory(os.path.dirname(target))
 
@@ -246,7 +276,11 @@ def _two_renames(store: Store, live: bytes, target: bytes) -> None:
     names = {"live": os.fsdecode(live), "target": os.fsdecode(target)}
     disk.write_durably(journal, json.dumps(names).encode())
     aside = target + b".aside"
-    os.rename(live, aside)
+    try:
+        os.rename(live, aside)
+    except OSError:
+        disk.discard(journal)
+        raise
     try:
         os.rename(target, live)
     except OSError:
@@ -259,11 +293,12 @@ def _two_renames(store: Store, live: bytes, target: bytes) -> None:
 
 def recover_exchange(store: Store, live: bytes) -> bool:
     """Finish an exchange by two renames that was interrupted; returns whether there was one."""
+    copied = layered.recover(store, live)
     journal = os.path.join(store.root, JOURNAL)
     try:
         names = json.loads(disk.read(journal))
     except FileNotFoundError:
-        return False
+        return copied
     except ValueError:
         names = {}
     target = os.fsencode(str(names.get("target", ""))) if isinstance(names, dict) else b""

@@ -1,5 +1,6 @@
 """The trees kept beside the live one: slots, their markers and indexes, and the trash they end in."""
 
+import errno
 import json
 import os
 from collections.abc import Collection, Iterable
@@ -129,8 +130,16 @@ def free_slot(store: Store) -> bytes:
 
 
 def bury(store: Store, path: bytes) -> None:
-    """Move something out of the way at once, to be deleted when nobody waits (:func:`empty_trash`)."""
-    os.rename(path, os.path.join(store.trash, new_name().encode()))
+    """Move something out of the way at once, to be deleted when nobody waits (:func:`empty_trash`).
+
+    A directory of overlayfs's lower layer cannot be moved (``store.layered``): it is deleted where it is.
+    """
+    try:
+        os.rename(path, os.path.join(store.trash, new_name().encode()))
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        delete(path)
 
 
 def bury_checkout(store: Store, checkout: Checkout) -> None:
@@ -161,7 +170,7 @@ def sweep(store: Store, live: bytes, keep: Collection[str] = ()) -> None:
             disk.discard(os.path.join(store.indexes, name))
     for name in os.listdir(store.root):
         if name.endswith(b".tmp"):
-            disk.discard(os.path.join(store.root, name))
+            delete(os.path.join(store.root, name))
 
 
 def has_trash(store: Store) -> bool:
@@ -172,15 +181,16 @@ def has_trash(store: Store) -> bool:
 def empty_trash(store: Store) -> None:
     """Delete what was buried. May be killed at any time and run again; two at once do no harm."""
     for name in os.listdir(store.trash):
-        _delete(os.path.join(store.trash, name))
+        delete(os.path.join(store.trash, name))
 
 
-def _delete(path: bytes) -> None:
-    import shutil
-
+def delete(path: bytes) -> None:
+    """Delete a file, or a directory with all there is in it; what cannot be deleted stays."""
     if os.path.islink(path) or not os.path.isdir(path):
         disk.discard(path)
         return
+    import shutil
+
     shutil.rmtree(path, onerror=_open_up)
 
 

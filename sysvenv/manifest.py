@@ -8,10 +8,10 @@ from store.intake import Facts, Kept, Portion
 from store.manifests import Manifest, Part
 from store.row import rows
 from store.store import Store
-from store.tree import DIRECTORY, Entry
+from store.tree import DIRECTORY, Entry, is_safe
 from sysvenv import dists, venv
 from sysvenv.dists import Distribution
-from sysvenv.errors import SysvenvError
+from sysvenv.errors import DamageFound, SysvenvError
 from sysvenv.kinds import in_cache, source_of
 from sysvenv.venv import Interpreter
 
@@ -32,7 +32,12 @@ def distributions(manifest: Manifest) -> list[Distribution]:
 def interpreter(manifest: Manifest) -> Interpreter | None:
     """The interpreter of a state; None for the state of a venv that is gone."""
     value = manifest.about.get("interpreter")
-    return Interpreter(**value) if value else None
+    if not value:
+        return None
+    found = Interpreter(**value)
+    if not is_safe(os.fsencode(found.site)):  # files of ours are laid there
+        raise DamageFound(f"A recorded state names {found.site!r} as its site-packages.", "Run: sysvenv verify")
+    return found
 
 
 def shared(manifest: Manifest) -> dict[str, list[str]]:

@@ -11,7 +11,7 @@ from store.errors import StoreError
 from store.row import rows_of
 from store.scan import Drift
 from store.trees import Checkout
-from sysvenv import dists, history, manifest
+from sysvenv import dists, history, manifest, owner
 from sysvenv.dists import Distribution
 from sysvenv.errors import DamageFound, SysvenvError
 from sysvenv.history import History, Operation, Position
@@ -39,6 +39,7 @@ def glance(context: Context) -> Session:
     home = context.home
     if not os.path.isdir(home.history):
         raise SysvenvError(f"There is no environment at {home.root} yet.", "Run: sysvenv init")
+    owner.refuse_strangers(home)
     session = Session(context, "")
     text_only = context.config.store.guard == "text"
     session.store = stores.open_store(os.fsencode(home.store), guard_text_only=text_only)
