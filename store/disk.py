@@ -66,6 +66,19 @@ def reflink(source: int, target: int) -> bool:
     return True
 
 
+def copy_attributes(source: bytes, target: int) -> None:
+    """Give an open file the user's extended attributes (user.*, xattr(7)) of another, where there are any."""
+    if not sys.platform.startswith("linux"):
+        return
+    try:
+        for name in os.listxattr(source, follow_symlinks=False):
+            if name.startswith("user."):
+                os.setxattr(target, name, os.getxattr(source, name, follow_symlinks=False))
+    except OSError as error:
+        if error.errno in FULL:
+            raise  # else: the file is gone, or the filesystem has none
+
+
 def shares_blocks(directory: bytes) -> bool:
     """Whether :func:`reflink` works between files in ``directory``: tried with a block."""
     places = [b"%s/%d.%d.tmp" % (directory, os.getpid(), number) for number in (1, 2)]

@@ -156,7 +156,7 @@ class Objects:
         os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
         temporary = place + b".healing"
         disk.discard(temporary)
-        write_file(temporary, content, entry)
+        write_file(temporary, content, entry, attributes_of=place)
         disk.sync_file(temporary)
         os.rename(temporary, place)
         disk.sync_directory(os.path.dirname(place))
@@ -206,11 +206,17 @@ def _being_written(path: bytes) -> Changed:
     return Changed(f"{os.fsdecode(path)} is being written right now.", "Try again when that is done.")
 
 
-def write_file(place: bytes, content: bytes, entry: Entry) -> None:
-    """Write a new file with ``content`` and the mode and mtime of ``entry`` (never setuid or setgid)."""
+def write_file(place: bytes, content: bytes, entry: Entry, attributes_of: bytes | None = None) -> None:
+    """Write a new file with ``content`` and the mode and mtime of ``entry`` (never setuid or setgid).
+
+    It gets the user's extended attributes of ``attributes_of``, if that is there. Access control lists, labels and
+    capabilities it does not: they are rights, and what was edited may have been given some it did not have.
+    """
     fd = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         disk.write_whole(fd, content)
+        if attributes_of is not None:
+            disk.copy_attributes(attributes_of, fd)
         os.fchmod(fd, entry.mode & ~NOT_RESTORED)
         os.utime(fd, ns=(entry.mtime, entry.mtime))
     finally:
