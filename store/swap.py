@@ -50,12 +50,13 @@ def mend(store: Store, checkout: Checkout, looked: audit.Looked, sort: Sort) -> 
 def clear(store: Store, checkout: Checkout, sort: Sort) -> list[bytes]:
     """Before a tree that was set aside is transformed or given up: save what somebody wrote into it since.
 
-    Returns where it is now. An edit in place needs no saving: it reached the object too.
+    Returns where it is now. An edit in place needs no saving, as it reached the object too; but what was empty has none.
     """
-    moved = audit.moved(checkout.path, checkout.expected)
-    if not moved:
+    private = [block.private() for block in checkout.expected.blocks.values() if block.count > block.shared]
+    touched, moved = audit.look(checkout.path, checkout.expected, private)
+    if not touched and not moved:
         return []
-    drift = survey(checkout.path, checkout.expected, [], moved, sort)
+    drift = survey(checkout.path, checkout.expected, touched, moved, sort)
     return _rescue(store, checkout, drift, capture.entries(store, checkout.expected, drift.changed))
 
 
