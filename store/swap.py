@@ -50,7 +50,7 @@ def mend(store: Store, checkout: Checkout, looked: audit.Looked, sort: Sort) -> 
 def clear(store: Store, checkout: Checkout, sort: Sort) -> list[bytes]:
     """Before a tree that was set aside is transformed or given up: save what somebody wrote into it since.
 
-    Returns where it is now. An edit in place needs no saving, as it reached the object too; but what was empty has none.
+    Returns where it is now. An edit in place needs no saving, as it reached the object too; what was empty has none.
     """
     private = [block.private() for block in checkout.expected.blocks.values() if block.count > block.shared]
     touched, moved = audit.look(checkout.path, checkout.expected, private)

@@ -56,7 +56,7 @@ def step_down(environ: Mapping[str, str]) -> None:
 
 
 class Rights:
-    """Root's rights while it works in the home of somebody else. For everybody else, and in root's own home, nothing."""
+    """Root's rights while it works in the home of somebody else; for other users, and in root's own home, nothing."""
 
     def __init__(self, home: Home) -> None:
         self._home = home

@@ -461,7 +461,17 @@ def test_few_links_to_an_inode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     sound(home)
 
 
-NAMES = [b"new\nline", b"\xff\xfe", b"tab\t", b"\x1b[31mred", "größe".encode(), b"-rf", b"a" * 252, b'"quoted",comma', b" "]
+NAMES = [
+    b"new\nline",
+    b"\xff\xfe",
+    b"tab\t",
+    b"\x1b[31mred",
+    "größe".encode(),
+    b"-rf",
+    b"a" * 252,
+    b'"quoted",comma',
+    b" ",
+]
 
 
 @pytest.mark.parametrize("name", NAMES, ids=repr)
@@ -478,7 +488,7 @@ def test_odd_names(tmp_path: Path, name: bytes) -> None:
     label.snapshot(home.context, "odd")
     states.append(fingerprint(home.venv))
     rewind.undo(home.context)
-    assert site + b"/" + name + b".py" not in {os.path.join(os.fsencode(home.venv), path) for path in fingerprint(home.venv)}
+    assert not os.path.lexists(site + b"/" + name + b".py")
     assert os.path.exists(site + b"/" + name + b"/x"), "the user's own"
     rewind.redo(home.context)
     assert fingerprint(home.venv) == states[1]
@@ -526,15 +536,15 @@ def test_a_path_longer_than_the_system_takes(two: Tiny) -> None:
     rewind.undo(two.context)
 
 
-def test_what_is_no_file_stays(two: Tiny) -> None:
-    """Sockets and FIFOs are the user's, wherever they lie: never read, never recorded, and there after undo and redo."""
+def test_what_is_no_file_stays(two: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sockets and FIFOs are the user's, wherever they lie: never read, never recorded, there after undo and redo."""
     site = two.site
     os.mkfifo(site / "demo/pipe.py")
     os.mkfifo(two.root / "venv/bin/pipe")
     with socket.socket(socket.AF_UNIX) as server:
-        os.chdir(site)  # a socket's name may have 107 bytes
+        monkeypatch.chdir(site)  # a socket's path may have 107 bytes
         server.bind("socket.py")
-        os.chdir("/")
+        monkeypatch.chdir("/")
         if os.geteuid() == 0:
             os.mknod(site / "null.so", 0o644 | stat.S_IFCHR, os.makedev(1, 3))
         before = fingerprint(two.venv)
@@ -612,7 +622,7 @@ def test_names_that_differ_only_in_case(tmp_path: Path) -> None:
 def test_space_is_asked_for_first(two: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     """What would fill the disk is refused, with figures, before anything is written; what is small is tried."""
     before = fingerprint(two.venv)
-    monkeypatch.setattr(os, "statvfs", lambda path: little(blocks=100, inodes=10**6))
+    monkeypatch.setattr(os, "statvfs", lambda path: Little(blocks=100, inodes=10**6))
     rewind.undo(two.context)
     rewind.redo(two.context)
     monkeypatch.setattr(space, "LARGE", 0)
@@ -621,12 +631,12 @@ def test_space_is_asked_for_first(two: Tiny, monkeypatch: pytest.MonkeyPatch) ->
         rewind.restore(two.context, "@0")
     assert os.listdir(two.root / "store/trees") == slots
     assert fingerprint(two.venv) == before
-    monkeypatch.setattr(os, "statvfs", lambda path: little(blocks=10**9, inodes=-1))
+    monkeypatch.setattr(os, "statvfs", lambda path: Little(blocks=10**9, inodes=-1))
     with pytest.raises(StoreError, match="inodes"):
         rewind.restore(two.context, "@0")
 
 
-class little:  # noqa: N801 (stands in for a function's result)
+class Little:
     """What statvfs says of a disk with little left."""
 
     def __init__(self, blocks: int, inodes: int) -> None:
@@ -639,7 +649,7 @@ class little:  # noqa: N801 (stands in for a function's result)
 def test_what_does_not_fit_is_not_adopted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An environment too large for its second copies is refused before the first is written; a new one is not begun."""
     home = Tiny(tmp_path / "home")
-    monkeypatch.setattr(os, "statvfs", lambda path: little(blocks=0, inodes=10**6))
+    monkeypatch.setattr(os, "statvfs", lambda path: Little(blocks=0, inodes=10**6))
     with pytest.raises(StoreError, match="Making an environment takes about 42 MB"):
         setup.initialise(home.context)
     assert not (tmp_path / "home/venv").exists()

@@ -1,4 +1,4 @@
-"""Input from disk: whatever manifests, segments, history, labels and markers say, nothing outside the home is touched."""
+"""Input from disk: whatever manifests, segments, history, labels and markers say, nothing outside is touched."""
 
 from __future__ import annotations
 
@@ -78,7 +78,9 @@ def test_a_link_among_the_parents_is_not_followed(
     outside = tmp_path / "outside"
     outside.mkdir()
     link = {b"a": Entry(LINK, mtime=5, target=os.fsencode(outside))}
-    files: Tree = {below: Entry("f", 0o644, 5, 0, digest.of_bytes(b""))} if below != b"a" else {b"a": Entry(DIRECTORY, 0o700)}
+    files: Tree = (
+        {below: Entry("f", 0o644, 5, 0, digest.of_bytes(b""))} if below != b"a" else {b"a": Entry(DIRECTORY, 0o700)}
+    )
     with worlds() as world:
         hostile = [state(world, *[link, files][::order])]
         if below != b"a":
@@ -99,7 +101,10 @@ def test_a_link_that_stands_already_is_not_followed(tmp_path: Path) -> None:
         first = state(world, link)
         name, _ = world.store.manifests.write(first)
         checkout = layout.lay_out(world.store, name, first)
-        for path, kind in ((b"a/passwd", Entry("f", 0o644, 5, 0, digest.of_bytes(b""))), (b"a", Entry(DIRECTORY, 0o700))):
+        for path, kind in (
+            (b"a/passwd", Entry("f", 0o644, 5, 0, digest.of_bytes(b""))),
+            (b"a", Entry(DIRECTORY, 0o700)),
+        ):
             hostile = state(world, link, {path: kind})
             with pytest.raises((Damaged, FileExistsError)):
                 layout.transform(world.store, checkout, "1" * 32, hostile)
@@ -220,7 +225,9 @@ def test_a_record_of_paths_outside(home: Tiny, outside: object, tmp_path: Path) 
     assert fingerprint(tmp_path / "outside") == outside
 
 
-def test_the_hook_runs_our_interpreter_alone(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_hook_runs_our_interpreter_alone(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     """By absolute path and isolated: neither PATH nor the working directory nor PYTHONPATH has a say."""
     assert os.path.isabs(tool_python())
     gate = hook.files(tool_python(), b"lib/site")[b"lib/site/_sysvenv_gate.py"].decode()

@@ -113,9 +113,7 @@ def test_an_ordinary_user_is_told_how_to_get_it_back() -> None:
             assert f"sudo chown -R {NOBODY} {made.root}" in done.stderr.replace("\n", " ")
 
 
-def run(
-    tool: str, home: Path, *words: str, user: int | None = None, **more: str
-) -> subprocess.CompletedProcess[str]:
+def run(tool: str, home: Path, *words: str, user: int | None = None, **more: str) -> subprocess.CompletedProcess[str]:
     """sysvenv, as root or somebody else, in a home."""
     return command([tool, "-I", "-m", "sysvenv", *words], home, user, **more)
 
@@ -125,7 +123,15 @@ def command(words: list[str], home: Path, user: int | None, **more: str) -> subp
     environ |= {"PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore", **more}
     groups = None if user is None else []
     return subprocess.run(
-        words, env=environ, user=user, group=user, extra_groups=groups, cwd="/", capture_output=True, text=True, check=False
+        words,
+        env=environ,
+        user=user,
+        group=user,
+        extra_groups=groups,
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -157,7 +163,9 @@ def test_root_works_in_a_home_as_its_user(tool_and_place: tuple[str, Path]) -> N
     assert owners(place / "user") == {NOBODY}
     wheels = place / "wheels"
     for version in ("1.0", "2.0"):
-        build_wheel(wheels, "demo", version, {"demo/__init__.py": f"version = {version!r}\n"}, scripts={"demo": "demo:x"})
+        build_wheel(
+            wheels, "demo", version, {"demo/__init__.py": f"version = {version!r}\n"}, scripts={"demo": "demo:x"}
+        )
     pip = [str(home / "venv/bin/python"), "-m", "pip", "install", "--find-links", str(wheels)]
     for version, user in (("1.0", NOBODY), ("2.0", None)):
         done = command([*pip, f"demo=={version}"], home, user)
@@ -171,7 +179,15 @@ def test_root_works_in_a_home_as_its_user(tool_and_place: tuple[str, Path]) -> N
         done = run(tool, home, *words, user=user)
         assert done.returncode == 0, done.stderr
         assert source.read_text() == f"version = '{'1.0' if words == ['undo'] else '2.0'}'\n"
-    for words in (["snapshot", "kept"], ["restore", "@0"], ["undo"], ["status"], ["verify"], ["doctor", "--fix"], ["hook"]):
+    for words in (
+        ["snapshot", "kept"],
+        ["restore", "@0"],
+        ["undo"],
+        ["status"],
+        ["verify"],
+        ["doctor", "--fix"],
+        ["hook"],
+    ):
         done = run(tool, home, *words)
         assert "Traceback" not in done.stderr and done.returncode in (0, 1), (words, done.stderr)
     assert owners(place / "user") == {NOBODY}
@@ -195,7 +211,7 @@ def test_root_whose_sysvenv_the_user_cannot_run(tool_and_place: tuple[str, Path]
 
 @root
 def test_what_root_installed_unrecorded_is_named(tool_and_place: tuple[str, Path]) -> None:
-    """Files of root's in the user's environment: the kernel may forbid to link them; the sentence says whose they are."""
+    """Files of root's in the user's environment: the kernel may forbid to link them; they are named, and their owner."""
     tool, place = tool_and_place
     home = place / "user/home"
     assert run(tool, home, "init", user=NOBODY).returncode == 0

@@ -159,7 +159,9 @@ WRITERS: dict[str, Writer] = {
     "ruff format": Writer(lambda path: run(tool("ruff"), "format", "--isolated", path), "ruff", only=TEXT),
     "black": Writer(lambda path: run(tool("black"), "-q", path), "black", only=TEXT),
     "patchelf": Writer(lambda path: run(tool("patchelf"), "--set-rpath", "/edited", path), "patchelf", only=BINARY),
-    "strip": Writer(lambda path: run("strip", "-R", ".comment", "-R", ".note.gnu.build-id", path), "strip", only=BINARY),
+    "strip": Writer(
+        lambda path: run("strip", "-R", ".comment", "-R", ".note.gnu.build-id", path), "strip", only=BINARY
+    ),
     "chmod": Writer(shell('chmod 600 "$1"'), "chmod"),
     "chmod +x": Writer(shell('chmod +x "$1"'), "chmod"),
     "touch": Writer(shell('touch "$1"'), "touch"),
@@ -477,7 +479,7 @@ def test_uv_replaces_what_was_edited(upgraded: Environment) -> None:
         file.write("edited = 1\n")
     words = [uv, "pip", "install", "--offline", "--no-index", "--find-links", upgraded.wheels]
     run(*words, "--python", upgraded.venv / "bin/python", "demo==1.0")
-    assert "one = 1\ntwo = 2\n" == (upgraded.site / "demo/__init__.py").read_text()
+    assert (upgraded.site / "demo/__init__.py").read_text() == "one = 1\ntwo = 2\n"
     after = fingerprint(upgraded.venv)
     rewind.undo(upgraded.context)
     assert fingerprint(upgraded.venv) == before
@@ -501,7 +503,8 @@ def project(place: Path) -> Path:
         f"        made.writestr('mine.pth', {str(place / 'src')!r} + '\\n')\n"
         "        made.writestr(f'{info}/METADATA', 'Metadata-Version: 2.1\\nName: mine\\nVersion: 1.0\\n')\n"
         "        made.writestr(f'{info}/WHEEL', 'Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')\n"
-        "        made.writestr(f'{info}/RECORD', f'mine.pth,,\\n{info}/METADATA,,\\n{info}/WHEEL,,\\n{info}/RECORD,,\\n')\n"
+        "        named = ['mine.pth', f'{info}/METADATA', f'{info}/WHEEL', f'{info}/RECORD']\n"
+        "        made.writestr(f'{info}/RECORD', ''.join(f'{each},,\\n' for each in named))\n"
         "    return name\n"
         "build_wheel = build_editable\n"
     )

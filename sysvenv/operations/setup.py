@@ -15,7 +15,6 @@ from sysvenv.operations import keep, label, recover, rewind
 from sysvenv.operations.results import Initialised
 from sysvenv.operations.session import Context, Session
 
-
 _FRESH = 40 << 20
 """Bytes an environment with pip takes, with bytecode and second copies (measured: 31 MB)."""
 
