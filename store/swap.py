@@ -11,6 +11,7 @@ from store import audit, capture, disk, layered, objects, trees
 from store.errors import StoreError, Unsupported
 from store.index import ANY, Index, settle
 from store.layout import Work
+from store.row import rows_of
 from store.scan import Drift, Sort, survey
 from store.store import Store
 from store.tree import DIRECTORY, Entry, parents
@@ -30,8 +31,11 @@ class Mended(NamedTuple):
     """Absolute paths of files somebody had written into the tree while it was set aside."""
 
 
-def mend(store: Store, checkout: Checkout, looked: audit.Looked, sort: Sort) -> Mended:
-    """Put right what disagrees in a checkout that is about to go live; ``looked`` is its audit."""
+def mend(store: Store, checkout: Checkout, looked: audit.Looked, sort: Sort, live: Index | None = None) -> Mended:
+    """Put right what disagrees in a checkout that is about to go live; ``looked`` is its audit.
+
+    ``live`` is the index of the live tree: an edit of an inode that is there too will be recorded from there.
+    """
     touched, moved = looked
     if not moved and not touched:
         return Mended(checkout, (), ())
@@ -39,7 +43,7 @@ def mend(store: Store, checkout: Checkout, looked: audit.Looked, sort: Sort) -> 
     entries = capture.entries(store, checkout.expected, drift.changed)
     standing = {path for path, entry in entries.items() if _stands(store, entry, drift.changed[path])}
     known = {p: entry for p, entry in entries.items() if p not in standing and entry.kind != DIRECTORY}
-    rescued = _rescue(store, checkout, drift, entries)
+    rescued = _rescue(store, checkout, drift, entries, live)
     _drop_directories(checkout, drift)
     checkout = checkout._replace(expected=_relay(store, checkout, known))
     mended = checkout._replace(expected=checkout.expected.replace(directories=_restore_directories(checkout, drift)))
@@ -60,14 +64,19 @@ def clear(store: Store, checkout: Checkout, sort: Sort) -> list[bytes]:
     return _rescue(store, checkout, drift, capture.entries(store, checkout.expected, drift.changed))
 
 
-def _rescue(store: Store, checkout: Checkout, drift: Drift, entries: Mapping[bytes, Entry]) -> list[bytes]:
-    """Move the inodes that neither the store nor the live tree has out of a checkout."""
+def _rescue(
+    store: Store, checkout: Checkout, drift: Drift, entries: Mapping[bytes, Entry], live: Index | None = None
+) -> list[bytes]:
+    """Move out of a checkout the inodes that neither the store nor the live tree has, and, where ``live`` tells what
+    that has, those whose object was written to through this tree alone."""
     late = [path for path, ino in drift.data.items() if checkout.expected.data.get(path) != ino]
-    late += [
-        path
-        for path, found in drift.changed.items()
-        if found is not None and not _is_object(store, entries.get(path), found.st_ino)
-    ]
+    held = rows_of(live, drift.changed) if live is not None else {}
+    for path, found in drift.changed.items():
+        if found is None or (path in held and held[path].ino == found.st_ino):
+            continue
+        entry = entries.get(path)
+        if not _is_object(store, entry, found.st_ino) or (live is not None and _is_edited(store, entry)):
+            late.append(path)
     return trees.rescue(store, checkout.path, sorted(late), checkout.name)
 
 
@@ -84,6 +93,11 @@ def _stands(store: Store, entry: Entry, found: os.stat_result | None) -> bool:
 def _is_object(store: Store, entry: Entry | None, ino: int) -> bool:
     """Whether an unexpected file is at least the inode of the expected object: then the edit is in the store."""
     return entry is not None and entry.has_object and store.objects.inode(entry) == ino
+
+
+def _is_edited(store: Store, entry: Entry | None) -> bool:
+    """Whether the content of an object is another than its name says."""
+    return entry is not None and not store.objects.intact(entry) and store.objects.content(entry) is None
 
 
 def _relay(store: Store, checkout: Checkout, wrong: Mapping[bytes, Entry]) -> Index:

@@ -211,7 +211,7 @@ def test_root_whose_sysvenv_the_user_cannot_run(tool_and_place: tuple[str, Path]
 
 @root
 def test_what_root_installed_unrecorded_is_named(tool_and_place: tuple[str, Path]) -> None:
-    """Files of root's in the user's environment: the kernel may forbid to link them; they are named, and their owner."""
+    """Files of root's in the user's environment: the kernel may forbid to link them; they are named."""
     tool, place = tool_and_place
     home = place / "user/home"
     assert run(tool, home, "init", user=NOBODY).returncode == 0

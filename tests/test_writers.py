@@ -427,8 +427,16 @@ def test_edits_while_undo_runs(scene: Scene, tmp_path: Path, loop: Callable[[Pat
 def test_what_is_open_goes_on_writing_into_the_replaced_tree(scene: Scene, tmp_path: Path) -> None:
     """A log that is open, a shell that stands there: what they write after undo is kept and can be had."""
     home = scene.home.copy(tmp_path / "home")
-    code = "import os, sys; os.chdir(sys.argv[1]); log = open('run.log', 'a'); print(flush=True); input(); "
-    code += "log.write('late\\n'); log.close(); open('late.py', 'w').write('late'); open('late.txt', 'w').write('late')"
+    code = """
+import os, sys
+os.chdir(sys.argv[1])
+log, source, empty = open("run.log", "a"), open("__init__.py", "a"), open("empty.py", "a")
+print(flush=True)
+input()
+for file in (log, source, empty, open("late.py", "w"), open("late.txt", "w")):
+    with file:
+        file.write("late")
+"""
     words = [sys.executable, "-I", "-c", code, home.site / "demo"]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as shell:
         assert shell.stdout is not None
@@ -438,9 +446,10 @@ def test_what_is_open_goes_on_writing_into_the_replaced_tree(scene: Scene, tmp_p
     assert seen(home).items() >= scene.states[1].items()
     again = rewind.redo(home.context)
     assert scene.states[2].items() <= seen(home).items()
-    assert (home.site / "demo/run.log").read_text() == "late\n", "a data file is one inode in every tree"
-    assert {os.path.basename(path) for path in again.rescued} == {"late.py", "late.txt"}
-    assert all(Path(path).read_text() == "late" for path in again.rescued)
+    assert (home.site / "demo/run.log").read_text() == "late", "a data file is one inode in every tree"
+    assert {os.path.basename(path) for path in again.rescued} == {"late.py", "late.txt", "__init__.py", "empty.py"}
+    assert all(Path(path).read_text().endswith("late") for path in again.rescued)
+    every_state_is_whole(home, scene.states)
 
 
 def test_data_stays_where_it_is(scene: Scene, tmp_path: Path) -> None:

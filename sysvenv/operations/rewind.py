@@ -218,7 +218,7 @@ def _carry_out(session: Session, plan: Plan, dry_run: bool, operation: Operation
         ready = spare.make_ready(session, plan.manifest)
         sort = session.sorter(ready.checkout.path, ready.checkout.expected, frozenset())
         looked = session.auditor.look_at(ready.checkout, session.index, plan.drift.changed)
-        mended = swap.mend(session.store, ready.checkout, looked, sort)
+        mended = swap.mend(session.store, ready.checkout, looked, sort, session.index)
     session.claim()
     files = _counts(session, plan, mended.checkout.expected)
     try:
