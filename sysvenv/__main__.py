@@ -17,9 +17,9 @@ def main() -> int:
         return 1
     arguments = sys.argv[1:]
     if os.geteuid() == 0:
-        from sysvenv import owner
+        from sysvenv import rights
 
-        owner.step_down(os.environ)
+        rights.step_down(os.environ)
     from sysvenv import headstart
 
     ahead = headstart.for_command(arguments, os.environ)

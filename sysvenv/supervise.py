@@ -20,7 +20,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sysvenv.home import Home
-from sysvenv.owner import Rights
+from sysvenv.rights import Rights
 
 if TYPE_CHECKING:
     from store.lock import Holder

@@ -13,7 +13,7 @@ from open_tool import NOBODY, make_tool, open_place
 from tiny import ONE, TWO, Tiny
 from wheels import build_wheel
 
-from sysvenv import owner
+from sysvenv import rights as roots
 from sysvenv.errors import SysvenvError
 from sysvenv.home import Home
 from sysvenv.operations import doctor, look, rewind, setup
@@ -237,7 +237,7 @@ def test_a_name_elsewhere_is_not_given_away(tmp_path: Path) -> None:
     (home / "venv/lib/directory").symlink_to(tmp_path / "closed")
     (home / "venv/lib/made.py").write_text("x")
     os.chown(home, NOBODY, NOBODY)
-    rights = owner.Rights(Home.at(str(home)))
+    rights = roots.Rights(Home.at(str(home)))
     rights._laid_down = True  # as root of a home whose owner can run this sysvenv
     real, rights.lay_down = rights.lay_down, lambda: True  # type: ignore[method-assign]
     rights.hand_over()
@@ -250,11 +250,11 @@ def test_a_name_elsewhere_is_not_given_away(tmp_path: Path) -> None:
 def test_everybody_else_has_no_rights_to_lay_down(home: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     """For a user, and for root in its own home, nothing changes."""
     before = (os.geteuid(), os.getegid(), os.getgroups())
-    rights = owner.Rights(home.home)
+    rights = roots.Rights(home.home)
     assert not rights.lay_down()
     rights.hand_over()
     rights.take_up()
-    owner.step_down({"SYSVENV_HOME": str(home.root)})
-    owner.step_down({"SYSVENV_HOME": "relative"})
+    roots.step_down({"SYSVENV_HOME": str(home.root)})
+    roots.step_down({"SYSVENV_HOME": "relative"})
     assert (os.geteuid(), os.getegid(), os.getgroups()) == before
     home.pip("2.0", TWO)
