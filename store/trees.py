@@ -45,7 +45,12 @@ def read_marker(root: bytes) -> Marker | None:
     try:
         value = json.loads(disk.read(os.path.join(root, MARKER)))
         name, position = value["checkout"], value["position"]
-        if value["version"] != VERSION or len(name) != 16 or not name.isalnum() or not isinstance(position, dict):
+        if (
+            value["version"] != VERSION
+            or len(name) != 16
+            or not (name.isascii() and name.isalnum())
+            or not isinstance(position, dict)
+        ):
             return None
         return Marker(name, position)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError, KeyError, TypeError):

@@ -125,6 +125,8 @@ def _from_json(home: Home, name: str, value: dict[str, Any]) -> Snapshot:
                 f"Snapshot {name} has format version {value['version']}; this sysvenv reads version {VERSION}.",
                 "It was written by a newer sysvenv: install that one again.",
             )
+        if not value["manifest"]:
+            raise ValueError("it names no state")
         return Snapshot(
             name=name,
             manifest=str(value["manifest"]),

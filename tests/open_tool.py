@@ -9,9 +9,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import images
 import pytest
 
 REPOSITORY = Path(__file__).parent.parent
@@ -21,31 +22,47 @@ NOBODY = 65534
 
 
 @contextmanager
-def open_place() -> Iterator[Path]:
-    """A directory others can reach."""
-    place = Path(tempfile.mkdtemp(prefix="sysvenv-open-"))
-    place.chmod(0o755)
-    try:
-        yield place
-    finally:
-        shutil.rmtree(place)
+def open_tool() -> Iterator[tuple[str, Path]]:
+    """The interpreter to start it with, and a directory others can reach. Needs root."""
+    with ExitStack() as stack:
+        place = Path(tempfile.mkdtemp(prefix="sysvenv-open-"))
+        stack.callback(shutil.rmtree, place)
+        place.chmod(0o755)
+        base = _open_base(place, stack)
+        subprocess.run([base, "-I", "-m", "venv", "--without-pip", place / "tool"], check=True)
+        (site,) = (place / "tool").glob("lib/python*/site-packages")
+        skip = shutil.ignore_patterns("__pycache__")
+        for package in ("sysvenv", "store"):
+            shutil.copytree(REPOSITORY / package, site / package, ignore=skip)
+        for library in LIBRARIES:
+            found = importlib.util.find_spec(library)
+            for directory in (found.submodule_search_locations or []) if found else []:
+                shutil.copytree(directory, site / library, ignore=skip, dirs_exist_ok=True)
+        subprocess.run(["chmod", "-R", "a+rX", place / "tool"], check=True)
+        yield str(place / "tool/bin/python"), place
 
 
-def make_tool(place: Path) -> str:
-    """Install sysvenv there, with copies of what it needs; the interpreter to start it with. Skips where others cannot
-    run this Python at all."""
+def _open_base(place: Path, stack: ExitStack) -> str:
+    """The base interpreter of this one, by a path everybody may go; below /root it is mounted at another."""
     base = os.path.realpath(sys.executable)
-    tried = subprocess.run([base, "-I", "-c", "import venv, ensurepip"], user=NOBODY, capture_output=True, check=False)
-    if tried.returncode:
-        pytest.skip(f"other users cannot run {base}")
-    subprocess.run([base, "-I", "-m", "venv", "--without-pip", place / "tool"], check=True)
-    (site,) = (place / "tool").glob("lib/python*/site-packages")
-    skip = shutil.ignore_patterns("__pycache__")
-    for package in ("sysvenv", "store"):
-        shutil.copytree(REPOSITORY / package, site / package, ignore=skip)
-    for library in LIBRARIES:
-        found = importlib.util.find_spec(library)
-        for directory in (found.submodule_search_locations or []) if found else []:
-            shutil.copytree(directory, site / library, ignore=skip, dirs_exist_ok=True)
-    subprocess.run(["chmod", "-R", "a+rX", place / "tool"], check=True)
-    return str(place / "tool/bin/python")
+    if _anybody_can_run(base):
+        return base
+    images.call("mount", "--bind", sys.base_prefix, _made(place / "base"))
+    stack.callback(images.call, "umount", place / "base")
+    base = str(place / "base" / os.path.relpath(base, sys.base_prefix))
+    if not _anybody_can_run(base):
+        pytest.skip(f"other users cannot run {sys.executable}")
+    return base
+
+
+def _anybody_can_run(python: str) -> bool:
+    try:
+        tried = subprocess.run([python, "-I", "-c", "import venv, ensurepip"], user=NOBODY, cwd="/", check=False)
+    except PermissionError:
+        return False
+    return tried.returncode == 0
+
+
+def _made(path: Path) -> Path:
+    path.mkdir()
+    return path

@@ -240,7 +240,7 @@ def test_a_filesystem_that_refuses_hardlinks(tmp_path: Path, monkeypatch: pytest
         raise OSError(number, os.strerror(number), source)
 
     monkeypatch.setattr(disk, "link", link)
-    refused(tmp_path / "home", "refuses hardlinks")
+    refused(tmp_path / "here", "refuses hardlinks")
 
 
 def refused(place: Path, sentence: str) -> None:
@@ -256,12 +256,12 @@ def refused(place: Path, sentence: str) -> None:
 @pytest.mark.parametrize("what", ["venv", "store"])
 def test_the_environment_on_another_device(tmp_path: Path, what: str) -> None:
     """A venv that is a mount point, or a store that is: neither can be swapped; init says so and changes nothing."""
-    home = Tiny(tmp_path / "home")
-    with images.tmpfs(tmp_path / "home" / what):
+    home = Tiny(tmp_path / "here")
+    with images.tmpfs(tmp_path / "here" / what):
         with pytest.raises(StoreError, match="another filesystem") as error:
             home.begin()
         assert "SYSVENV_HOME" in error.value.hint
-        assert not (tmp_path / "home/history/HEAD").exists()
+        assert not (tmp_path / "here/history/HEAD").exists()
 
 
 @root
@@ -269,8 +269,8 @@ def test_a_home_that_is_a_link_to_another_device(tmp_path: Path) -> None:
     """What is possible instead: the whole home elsewhere, by a symlink or by SYSVENV_HOME."""
     with images.tmpfs(tmp_path / "disk") as point:
         (point / "real").mkdir()
-        (tmp_path / "home").symlink_to(point / "real")
-        home = Tiny(tmp_path / "home")
+        (tmp_path / "here").symlink_to(point / "real")
+        home = Tiny(tmp_path / "here")
         home.begin()
         before = fingerprint(home.venv)
         home.pip("1.0", ONE)
@@ -444,7 +444,7 @@ def test_few_links_to_an_inode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
         real(source, target)
 
     monkeypatch.setattr(disk, "link", link)
-    home = Tiny(tmp_path / "home")
+    home = Tiny(tmp_path / "here")
     home.begin()
     (home.root / "venv/notes.txt").unlink()  # the user's own need two names for an instant
     states = [fingerprint(home.venv)]
@@ -477,7 +477,7 @@ NAMES = [
 @pytest.mark.parametrize("name", NAMES, ids=repr)
 def test_odd_names(tmp_path: Path, name: bytes) -> None:
     """Names are bytes: no UTF-8, line ends, escapes, 255 of them. In the environment, and of the user's own."""
-    home = Tiny(tmp_path / "home")
+    home = Tiny(tmp_path / "here")
     home.begin()
     site = os.fsencode(home.site)
     states = [fingerprint(home.venv)]
@@ -648,15 +648,15 @@ class Little:
 
 def test_what_does_not_fit_is_not_adopted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An environment too large for its second copies is refused before the first is written; a new one is not begun."""
-    home = Tiny(tmp_path / "home")
+    home = Tiny(tmp_path / "here")
     monkeypatch.setattr(os, "statvfs", lambda path: Little(blocks=0, inodes=10**6))
     with pytest.raises(StoreError, match="Making an environment takes about 42 MB"):
         setup.initialise(home.context)
-    assert not (tmp_path / "home/venv").exists()
+    assert not (tmp_path / "here/venv").exists()
     monkeypatch.setattr(disk, "shares_blocks", lambda directory: False)
     home.make()
     with open(home.site / "big.py", "wb") as file:
         file.truncate(space.PACKED * space.LARGE + 1)
     with pytest.raises(StoreError, match="Keeping what changed takes about 8 MB"):
         setup.initialise(home.context)
-    assert list((tmp_path / "home/store/objects").iterdir()) == []
+    assert list((tmp_path / "here/store/objects").iterdir()) == []

@@ -30,7 +30,7 @@ def home(tmp_path: Path) -> Tiny:
     """A home at @2, beside it a directory that is none of ours."""
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside/passwd").write_text("root's")
-    made = Tiny(tmp_path / "home")
+    made = Tiny(tmp_path / "here")
     made.begin()
     made.pip("1.0", ONE)
     made.pip("2.0", TWO)

@@ -21,12 +21,13 @@ from fingerprint import Fingerprint, fingerprint
 from recorded import Environment
 from tiny import ONE, PIP, TWO, Tiny
 
+from store import disk
 from store.errors import Busy, Changed
 from store.verify import EDITED, UNGUARDED, verify
 from sysvenv import manifest
 from sysvenv.errors import NotFound
 from sysvenv.history import EXTERNAL, History
-from sysvenv.operations import label, record, recover, rewind
+from sysvenv.operations import label, record, recover, rewind, setup
 from sysvenv.operations.record import Outcome
 
 pytest_plugins = ["homes"]
@@ -34,7 +35,7 @@ pytest_plugins = ["homes"]
 BACKUPS = ("~", ".bak", ".orig")
 """How files end that editors leave beside what they edit: the user's, they stay where they are."""
 TEXT, BINARY = "shared.py", "shared.so"
-"""Files in site-packages that every state but the first has in common, as one inode."""
+"""Files in site-packages that all states have in common, as one inode."""
 LABELS = ("first", "second", "third")
 
 
@@ -189,18 +190,26 @@ def an_elf_file() -> bytes:
     return Path(found).read_bytes()
 
 
+@pytest.fixture(autouse=True)
+def unflushed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine stays up: flushing would only cost time."""
+    monkeypatch.setattr(os, "fsync", lambda fd: None)
+    monkeypatch.setattr(disk, "sync_filesystem", lambda path: None)
+
+
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    """@1 installed demo 1 and what all later states share, @2 demo 2; three labels; @1 stands ready beside @2."""
+    """@0 has what all states share, @1 installed demo 1, @2 demo 2; three labels; @1 stands ready beside @2."""
     place = tmp_path_factory.mktemp("scene")
     home = Tiny(place / "home")
-    home.begin()
+    home.make()
     (home.site / TEXT).write_text("x = {  'a':1 }\ny=2\n")
     (home.site / BINARY).write_bytes(an_elf_file())
     (home.root / "venv/bin/tool").write_text("#!/bin/sh\necho tool\n")
     (home.root / "venv/bin/tool").chmod(0o755)
     for path in (home.site / TEXT, home.site / BINARY, home.root / "venv/bin/tool"):
         os.utime(path, ns=(10**18 + 987_654_321, 10**18 + 987_654_321))
+    setup.initialise(home.context)
     home.pip("1.0", ONE)
     label.snapshot(home.context, LABELS[0])
     home.pip("2.0", TWO)
@@ -248,7 +257,7 @@ def test_what_a_program_wrote(scene: Scene, tmp_path: Path, name: str, file: str
     writer = WRITERS[name]
     if writer.program and not tool(writer.program):
         pytest.skip(f"{writer.program} is not installed")
-    home = scene.home.copy(tmp_path / "home")
+    home = scene.home.copy(tmp_path / "here")
     writer.write(home.site / file)
     undone_and_redone(home, scene.states)
 
@@ -257,7 +266,7 @@ def test_what_a_program_wrote(scene: Scene, tmp_path: Path, name: str, file: str
 @pytest.mark.parametrize("name", [">>", ">", "rename and write", "chmod", "rm"])
 def test_files_that_mean_something_to_us(scene: Scene, tmp_path: Path, place: str, name: str) -> None:
     """Scripts, pyvenv.cfg, RECORD and METADATA are files like any other, whatever nonsense they say after the edit."""
-    home = scene.home.copy(tmp_path / "home")
+    home = scene.home.copy(tmp_path / "here")
     path = home.root / "venv" / place
     WRITERS[name].write(path if path.exists() else home.site / place)
     undone_and_redone(home, scene.states)
@@ -267,7 +276,7 @@ def test_files_that_mean_something_to_us(scene: Scene, tmp_path: Path, place: st
 @pytest.mark.parametrize("file", [TEXT, BINARY])
 def test_chown_is_no_change_of_a_state(scene: Scene, tmp_path: Path, file: str) -> None:
     """Whose a file is belongs to no state; every state still has its content, mode and mtime."""
-    home = scene.home.copy(tmp_path / "home")
+    home = scene.home.copy(tmp_path / "here")
     os.chown(home.site / file, 65534, 65534)
     assert seen(home) == scene.states[2]
     every_state_is_whole(home, scene.states)
@@ -275,8 +284,8 @@ def test_chown_is_no_change_of_a_state(scene: Scene, tmp_path: Path, file: str) 
 
 def test_python_m_venv_upgrade(scene: Scene, tmp_path: Path) -> None:
     """It rewrites pyvenv.cfg and the activate scripts in place."""
-    home = scene.home.copy(tmp_path / "home")
-    run(sys.executable, "-I", "-m", "venv", "--upgrade", home.venv)
+    home = scene.home.copy(tmp_path / "here")
+    run(sys.executable, "-I", "-m", "venv", "--upgrade", "--without-pip", home.venv)
     undone_and_redone(home, scene.states)
 
 
@@ -292,7 +301,7 @@ def test_which_writers_were_run(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_an_edit_before_an_installer_replaces_the_file(scene: Scene, tmp_path: Path) -> None:
     """The edited inode is no longer in the live tree, only in the one that stands ready: it is found there."""
-    home = scene.home.copy(tmp_path / "home")
+    home = scene.home.copy(tmp_path / "here")
     home.pip("3.0", {**TWO, "more/__init__.py": ""})  # now @2 stands ready, with the inodes of demo 2
     states = {**scene.states, 3: seen(home)}
     shared = home.site / TEXT
@@ -315,7 +324,7 @@ def test_an_edit_before_an_installer_replaces_the_file(scene: Scene, tmp_path: P
 
 def test_an_edit_before_a_recorded_pip_replaces_the_file(scene: Scene, tmp_path: Path) -> None:
     """The edit is an operation of its own, before that of pip; both can be taken back."""
-    home = scene.home.copy(tmp_path / "home")
+    home = scene.home.copy(tmp_path / "here")
     with open(home.site / "demo/__init__.py", "a") as file:
         file.write("edited\n")
     edited = seen(home)
@@ -334,12 +343,13 @@ def test_an_edit_before_a_recorded_pip_replaces_the_file(scene: Scene, tmp_path:
 @pytest.mark.parametrize("content", [b"equal\n", b"equal\0" * 100])
 def test_files_of_equal_bytes_do_not_share_an_edit(tmp_path: Path, content: bytes) -> None:
     """Equal in content, mode and mtime, they are still two: an edit of one never reaches the other, in any state."""
-    home = Tiny(tmp_path / "home")
-    home.begin()
+    home = Tiny(tmp_path / "here")
+    home.make()
     pair = [home.site / "one.so", home.site / "two.so"]
     for path in pair:
         path.write_bytes(content)
         os.utime(path, (10**9, 10**9))
+    setup.initialise(home.context)
     home.pip("1.0", ONE)
     before = seen(home)
     home.pip("2.0", TWO)
@@ -355,7 +365,7 @@ def test_files_of_equal_bytes_do_not_share_an_edit(tmp_path: Path, content: byte
 
 def test_an_edit_that_hides_is_found_by_reading(scene: Scene, tmp_path: Path) -> None:
     """One that puts size and mtime back is not seen by lstat. verify, which reads, finds it."""
-    home = scene.home.copy(tmp_path / "home")
+    home = scene.home.copy(tmp_path / "here")
     for name in (TEXT, BINARY):
         before = os.stat(home.site / name)
         with open(home.site / name, "r+b") as file:
@@ -399,7 +409,7 @@ with open(log, "w") as noted:
 
 def test_edits_while_undo_runs(scene: Scene, tmp_path: Path, loop: Callable[[Path], subprocess.Popen[bytes]]) -> None:
     """Nothing anybody wrote is lost: it is in the environment, in a state of history, or in rescued/."""
-    home = scene.home.copy(tmp_path / "home")
+    home = scene.home.copy(tmp_path / "here")
     editor = loop(home.site / TEXT)
     while not (tmp_path / "log").exists() or not (tmp_path / "log").read_text():
         time.sleep(0.01)
@@ -426,7 +436,7 @@ def test_edits_while_undo_runs(scene: Scene, tmp_path: Path, loop: Callable[[Pat
 
 def test_what_is_open_goes_on_writing_into_the_replaced_tree(scene: Scene, tmp_path: Path) -> None:
     """A log that is open, a shell that stands there: what they write after undo is kept and can be had."""
-    home = scene.home.copy(tmp_path / "home")
+    home = scene.home.copy(tmp_path / "here")
     code = """
 import os, sys
 os.chdir(sys.argv[1])
@@ -449,12 +459,13 @@ for file in (log, source, empty, open("late.py", "w"), open("late.txt", "w")):
     assert (home.site / "demo/run.log").read_text() == "late", "a data file is one inode in every tree"
     assert {os.path.basename(path) for path in again.rescued} == {"late.py", "late.txt", "__init__.py", "empty.py"}
     assert all(Path(path).read_text().endswith("late") for path in again.rescued)
+    (home.site / "demo/run.log").unlink()
     every_state_is_whole(home, scene.states)
 
 
 def test_data_stays_where_it_is(scene: Scene, tmp_path: Path) -> None:
     """Models, notebooks, logs: the same inode with what was last written, through undo, redo and restore."""
-    home = scene.home.copy(tmp_path / "home")
+    home = scene.home.copy(tmp_path / "here")
     data = [home.root / "venv/notes.txt", home.root / "venv/runs/1/log", home.site / "weights.bin"]
     for path in data:
         path.parent.mkdir(parents=True, exist_ok=True)
