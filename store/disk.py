@@ -146,13 +146,17 @@ def read(path: bytes) -> bytes:
 
 
 def sync_directory(path: bytes) -> None:
-    """fsync a directory: the names made, renamed or removed in it survive a power cut."""
-    sync_file(path, os.O_DIRECTORY)
+    """fsync a directory: the names made, renamed or removed in it survive a power cut. The home may be a symlink."""
+    _sync(path, os.O_DIRECTORY)
 
 
-def sync_file(path: bytes, flags: int = 0) -> None:
+def sync_file(path: bytes) -> None:
     """fsync one file by its path; never follows a symlink."""
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | flags)
+    _sync(path, os.O_NOFOLLOW)
+
+
+def _sync(path: bytes, flags: int) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
     try:
         os.fsync(fd)
     finally:
@@ -195,25 +199,27 @@ def make_private(path: bytes) -> None:
         os.chmod(path, 0o700)  # a setgid parent, or its default ACL, gives more
 
 
-def probe_links(directory: bytes, source: bytes | None = None) -> None:
-    """Raise StoreError unless ``source``, by default a file made for this, can have a second name in ``directory``."""
-    made, second = (b"%s/%d.%d.tmp" % (directory, os.getpid(), number) for number in (1, 2))
+def probe_links(origin: bytes, directory: bytes) -> None:
+    """Raise StoreError unless ``origin``, or a file made in it for this, can have a second name in ``directory``."""
+    made = b"%s/%d.1.tmp" % (origin, os.getpid()) if os.path.isdir(origin) else b""
+    second = b"%s/%d.2.tmp" % (directory, os.getpid())
     try:
-        if source is None:
+        if made:
             os.close(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         try:
-            link(made if source is None else source, second)
+            link(made or origin, second)
         except OSError as error:
             if error.errno not in NO_LINK:
                 raise
             if error.errno != errno.EMLINK:
-                raise why_no_link(error, source, directory) from error
+                raise why_no_link(error, origin, directory) from error
     finally:
         discard(second)
-        discard(made)
+        if made:
+            discard(made)
 
 
-def why_no_link(error: OSError, source: bytes | None, directory: bytes) -> StoreError:
+def why_no_link(error: OSError, source: bytes, directory: bytes) -> StoreError:
     """The sentence for a file that cannot have a second name in ``directory``: is it the file, or the filesystem?"""
     where = os.fsdecode(directory)
     if error.errno == errno.EXDEV:
@@ -223,7 +229,7 @@ def why_no_link(error: OSError, source: bytes | None, directory: bytes) -> Store
         )
     if error.errno not in NO_LINK:
         return StoreError(f"{where}: {error.strerror or error}.")
-    if source is not None and _links_work(directory):
+    if source != directory and _links_work(directory):
         owner = os.lstat(source).st_uid
         return StoreError(
             f"{os.fsdecode(source)} cannot be linked ({os.strerror(error.errno)}); it belongs to user {owner}.",
@@ -237,7 +243,7 @@ def why_no_link(error: OSError, source: bytes | None, directory: bytes) -> Store
 
 def _links_work(directory: bytes) -> bool:
     try:
-        probe_links(directory)
+        probe_links(directory, directory)
     except (StoreError, OSError):
         return False
     return True

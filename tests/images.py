@@ -84,11 +84,15 @@ def fuse(program: str, place: Path, *options: str) -> Iterator[Path]:
     point.mkdir()
     try:
         call(*FUSE[program], file)
-        call(program, file, point, *options)
+        device = call("losetup", "--find", "--show", file).stdout.strip()
         try:
-            yield point
+            call(program, device, point, *options)
+            try:
+                yield point
+            finally:
+                call("umount", point)
         finally:
-            call("umount", point)
+            call("losetup", "--detach", device)
     finally:
         file.unlink()
 

@@ -79,12 +79,12 @@ def _make_home(context: Context) -> None:
     if not os.path.isdir(root):
         os.makedirs(root, mode=0o755)
         os.chmod(root, 0o755)  # whatever the umask: nobody else is to write there
-    disk.probe_links(root)
-    if os.path.isdir(home.venv):
-        disk.probe_links(root, os.fsencode(home.venv) + b"/pyvenv.cfg")
+    disk.probe_links(root, root)
+    store, sample = os.fsencode(home.store), os.fsencode(home.venv) + b"/pyvenv.cfg"
+    stores.create(store)
+    disk.probe_links(sample if os.path.lexists(sample) else root, store)
     for directory in (home.history, home.snapshots):
         disk.make_private(os.fsencode(directory))
-    stores.create(os.fsencode(home.store))
     if history.read_head(home) is None:
         if any(name.endswith(".json") for name in os.listdir(home.history)):
             return  # HEAD was lost: doctor rebuilds it, a new beginning would hide what is there
