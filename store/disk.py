@@ -147,15 +147,11 @@ def read(path: bytes) -> bytes:
 
 def sync_directory(path: bytes) -> None:
     """fsync a directory: the names made, renamed or removed in it survive a power cut. The home may be a symlink."""
-    _sync(path, os.O_DIRECTORY)
+    sync_file(path, os.O_DIRECTORY)
 
 
-def sync_file(path: bytes) -> None:
-    """fsync one file by its path; never follows a symlink."""
-    _sync(path, os.O_NOFOLLOW)
-
-
-def _sync(path: bytes, flags: int) -> None:
+def sync_file(path: bytes, flags: int = os.O_NOFOLLOW) -> None:
+    """fsync one file by its path; as a rule, a symlink is not followed."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
     try:
         os.fsync(fd)

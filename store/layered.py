@@ -10,7 +10,6 @@ import os
 import stat
 
 from store import disk, trees
-from store.errors import StoreError
 from store.index import Index
 from store.store import Store
 from store.trees import Checkout
@@ -18,16 +17,6 @@ from store.trees import Checkout
 JOURNAL = b"copying.json"
 """In the store while a copied tree takes the place of its original: the copy is whole."""
 COPY = b"copied.tmp"
-
-
-class Lower(StoreError):
-    """A tree lay in a lower layer. It is copied up when this is raised: the same work will succeed now."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The environment lay in a lower layer of its filesystem; it is copied up now, nothing else was changed.",
-            "Run it again.",
-        )
 
 
 def copy_up(store: Store, checkout: Checkout) -> None:

@@ -171,6 +171,7 @@ class Objects:
             if digest.of_bytes(content) != entry.digest:
                 raise _being_written(source) from error
             temporary = b"%s.%d.tmp" % (place, os.getpid())
+            os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
             disk.discard(temporary)
             write_file(temporary, content, entry)
             try:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from store import audit, capture, disk, layered, objects, trees
-from store.errors import StoreError, Unsupported
+from store.errors import Lower, StoreError, Unsupported
 from store.index import ANY, Index, settle
 from store.layout import Work
 from store.row import rows_of
@@ -270,7 +270,7 @@ def keep_inode(live: bytes, target: bytes, path: bytes) -> None:
 def exchange(store: Store, live: bytes, target: bytes) -> None:
     """Let the trees at ``live`` and ``target`` change places, durably. ``live`` may be missing.
 
-    Raises layered.Lower where one of them must be copied up first.
+    Raises Lower where one of them must be copied up first.
     """
     if not os.path.lexists(live):
         os.mkdir(live, 0o755)
@@ -279,7 +279,10 @@ def exchange(store: Store, live: bytes, target: bytes) -> None:
             _two_renames(store, live, target)
     except OSError as error:
         if error.errno == errno.EXDEV:
-            raise layered.Lower from error
+            raise Lower(
+                "The environment lay in a lower layer of its filesystem; it is copied up now, and not changed.",
+                "Run it again.",
+            ) from error
         raise
     disk.sync_directory(os.path.dirname(live))
     disk.sync_directory(os.path.dirname(target))

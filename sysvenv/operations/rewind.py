@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from store import layered, layout, swap, trees
-from store.errors import StoreError
+from store.errors import Lower, StoreError
 from store.index import Index
 from store.manifests import Manifest
 from store.scan import Drift
@@ -94,7 +94,7 @@ def _under_lock(context: Context, command: str, attempt: Callable[[Session], Rew
     try:
         with recover.enter(context, command) as session:
             return attempt(session)
-    except layered.Lower:
+    except Lower:
         with recover.enter(context._replace(ahead=NONE), command) as session:
             return attempt(session)
 
@@ -223,7 +223,7 @@ def _carry_out(session: Session, plan: Plan, dry_run: bool, operation: Operation
     files = _counts(session, plan, mended.checkout.expected)
     try:
         taken = _go_live(session, plan, mended.checkout)
-    except layered.Lower:
+    except Lower:
         _copy_up(session, mended.checkout)
         raise
     ended = keep.end_switch(session, operation, plan.manifest, files) if operation is not None else None
