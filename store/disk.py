@@ -229,7 +229,7 @@ def why_no_link(error: OSError, source: bytes, directory: bytes) -> StoreError:
         owner = os.lstat(source).st_uid
         return StoreError(
             f"{os.fsdecode(source)} cannot be linked ({os.strerror(error.errno)}); it belongs to user {owner}.",
-            "Its owner alone may link a file (fs.protected_hardlinks). Run: sysvenv doctor",
+            f"The kernel may let only its owner do that. Run: sudo chown {os.geteuid()} {os.fsdecode(source)}",
         )
     return Unsupported(
         f"The filesystem of {where} refuses hardlinks ({os.strerror(error.errno)}).",
