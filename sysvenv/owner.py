@@ -35,6 +35,20 @@ def refuse_strangers(home: Home) -> None:
             )
 
 
+def of_other(path: str) -> os.stat_result | None:
+    """The status of `path`, or of what of it is there; None where that is root's or cannot be told. For root to ask."""
+    while True:
+        try:
+            found = os.stat(path)
+            return found if found.st_uid else None
+        except FileNotFoundError:
+            if path == os.path.dirname(path):
+                return None
+            path = os.path.dirname(path)
+        except OSError:
+            return None
+
+
 def _remedy(home: Home, owner: int) -> str:
     if os.geteuid() == 0:
         return f"Run it as that user: sudo -u {_name(owner)} sysvenv ..., with a sysvenv that user can run."

@@ -10,23 +10,16 @@ import os
 import stat
 import sys
 
-from sysvenv.errors import UsageError
+from sysvenv import owner
 from sysvenv.home import Home
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
-
-def step_down(environ: Mapping[str, str]) -> None:
-    """As root, become for good the user whose home this command is for, or who owns the place it will be made in.
+def step_down(home: Home) -> None:
+    """As root, become for good the user whose home it is, or who owns the place it will be made in.
 
     Where that user could not run this sysvenv all stays as it is, and `owner.refuse_strangers` says so.
     """
-    try:
-        rights = Rights(Home.default(environ))
-    except UsageError:
-        return  # the command itself says that no home can be told
+    rights = Rights(home)
     if rights.lay_down():
         rights.give_up()
 
@@ -36,7 +29,7 @@ class Rights:
 
     def __init__(self, home: Home) -> None:
         self._home = home
-        found = _owner(home.root) if os.geteuid() == 0 else None
+        found = owner.of_other(home.root) if os.geteuid() == 0 else None
         self._uid, self._gid = (found.st_uid, found.st_gid) if found is not None else (0, 0)
         self._laid_down = False
 
@@ -45,10 +38,16 @@ class Rights:
         if not self._uid:
             return False
         groups = os.getgroups()
-        os.setgroups(_groups(self._uid, self._gid))
-        os.setegid(self._gid)
-        os.seteuid(self._uid)
-        self._laid_down = _can_be_run()
+        try:
+            os.setgroups(_groups(self._uid, self._gid))
+        except OSError:
+            return False  # root of a user namespace (user_namespaces(7)), which has no such user
+        try:
+            os.setegid(self._gid)
+            os.seteuid(self._uid)
+            self._laid_down = _can_be_run()
+        except OSError:
+            self._laid_down = False
         if not self._laid_down:
             self._be_root(groups)
         return self._laid_down
@@ -81,20 +80,6 @@ class Rights:
         os.setegid(0)
         os.setgroups(groups)
         self._laid_down = False
-
-
-def _owner(path: str) -> os.stat_result | None:
-    """The status of `path`, or of what of it is there; None where that is root's or cannot be told."""
-    while True:
-        try:
-            found = os.stat(path)
-            return found if found.st_uid else None
-        except FileNotFoundError:
-            if path == os.path.dirname(path):
-                return None
-            path = os.path.dirname(path)
-        except OSError:
-            return None
 
 
 def _groups(uid: int, gid: int) -> list[int]:

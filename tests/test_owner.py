@@ -246,6 +246,28 @@ def test_a_name_elsewhere_is_not_given_away(tmp_path: Path) -> None:
     assert real is not None
 
 
+@root
+@pytest.mark.parametrize("call", ["setgroups", "setegid", "seteuid"])
+def test_root_that_cannot_be_somebody_else(home: Tiny, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    """In a user namespace root may not become another: it stays what it is, and the home is refused in a sentence."""
+    os.chown(home.root, NOBODY, NOBODY)
+    real = getattr(os, call)
+
+    def fail(wanted: object) -> None:
+        if wanted in (0, []) or (call == "setgroups" and wanted == before[2]):
+            real(wanted)
+        else:
+            raise PermissionError(1, "Operation not permitted")
+
+    before = (os.geteuid(), os.getegid(), os.getgroups())
+    monkeypatch.setattr(os, call, fail)
+    rights = roots.Rights(home.home)
+    assert not rights.lay_down()
+    assert (os.geteuid(), os.getegid(), os.getgroups()) == before
+    with pytest.raises(SysvenvError, match="belongs to nobody"):
+        rewind.undo(home.context)
+
+
 def test_everybody_else_has_no_rights_to_lay_down(home: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     """For a user, and for root in its own home, nothing changes."""
     before = (os.geteuid(), os.getegid(), os.getgroups())
@@ -253,7 +275,6 @@ def test_everybody_else_has_no_rights_to_lay_down(home: Tiny, monkeypatch: pytes
     assert not rights.lay_down()
     rights.hand_over()
     rights.take_up()
-    roots.step_down({"SYSVENV_HOME": str(home.root)})
-    roots.step_down({"SYSVENV_HOME": "relative"})
+    roots.step_down(home.home)
     assert (os.geteuid(), os.getegid(), os.getgroups()) == before
     home.pip("2.0", TWO)
