@@ -70,6 +70,35 @@ def reflink(source: int, target: int) -> bool:
     return True
 
 
+def copy_attributes(source: bytes, target: int) -> None:
+    """Give an open file the user's extended attributes (user.*, xattr(7)) of another, where there are any."""
+    if not sys.platform.startswith("linux"):
+        return
+    try:
+        for name in os.listxattr(source, follow_symlinks=False):
+            if name.startswith("user."):
+                os.setxattr(target, name, os.getxattr(source, name, follow_symlinks=False))
+    except OSError as error:
+        if error.errno in FULL:
+            raise  # else: the file is gone, or the filesystem has none
+
+
+def shares_blocks(directory: bytes) -> bool:
+    """Whether :func:`reflink` works between files in ``directory``: tried with a block."""
+    places = [b"%s/%d.%d.tmp" % (directory, os.getpid(), number) for number in (1, 2)]
+    flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    opened: list[int] = []
+    try:
+        opened += [os.open(place, flags, 0o600) for place in places]
+        write_whole(opened[0], bytes(4096))
+        return reflink(*opened)
+    finally:
+        for fd in opened:
+            os.close(fd)
+        for place in places:
+            discard(place)
+
+
 def write_whole(fd: int, content: bytes) -> None:
     """Write all of ``content``; a short write is continued, as write(2) may always write less."""
     view = memoryview(content)
@@ -130,13 +159,13 @@ def read(path: bytes) -> bytes:
 
 
 def sync_directory(path: bytes) -> None:
-    """fsync a directory: the names made, renamed or removed in it survive a power cut."""
+    """fsync a directory: the names made, renamed or removed in it survive a power cut. The home may be a symlink."""
     sync_file(path, os.O_DIRECTORY)
 
 
-def sync_file(path: bytes, flags: int = 0) -> None:
-    """fsync one file by its path; never follows a symlink."""
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | flags)
+def sync_file(path: bytes, flags: int = os.O_NOFOLLOW) -> None:
+    """fsync one file by its path; as a rule, a symlink is not followed."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
     try:
         os.fsync(fd)
     finally:
@@ -181,17 +210,58 @@ def _unwritten() -> float:
     return sum(1024 * int(line.split()[1]) for line in lines if line.startswith((b"Dirty:", b"Writeback:")))
 
 
-def refuse_without_links(error: OSError, place: bytes) -> StoreError:
-    """The sentence for a filesystem that cannot hold a store, or the plain error where that is not the cause."""
-    where = os.fsdecode(place)
+def make_private(path: bytes) -> None:
+    """Make a directory that only its owner may enter, whatever the umask; one that is there is left as it is."""
+    if not os.path.isdir(path):
+        os.makedirs(path, mode=0o700)
+        os.chmod(path, 0o700)  # a setgid parent, or its default ACL, gives more
+
+
+def probe_links(origin: bytes, directory: bytes) -> None:
+    """Raise StoreError unless ``origin``, or a file made in it for this, can have a second name in ``directory``."""
+    made = b"%s/%d.1.tmp" % (origin, os.getpid()) if os.path.isdir(origin) else b""
+    second = b"%s/%d.2.tmp" % (directory, os.getpid())
+    try:
+        if made:
+            os.close(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        try:
+            link(made or origin, second)
+        except OSError as error:
+            if error.errno not in NO_LINK:
+                raise
+            if error.errno != errno.EMLINK:
+                raise why_no_link(error, origin, directory) from error
+    finally:
+        discard(second)
+        if made:
+            discard(made)
+
+
+def why_no_link(error: OSError, source: bytes, directory: bytes) -> StoreError:
+    """The sentence for a file that cannot have a second name in ``directory``: is it the file, or the filesystem?"""
+    where = os.fsdecode(directory)
     if error.errno == errno.EXDEV:
         return Unsupported(
             f"{where} is on another filesystem than the environment: hardlinks cannot cross.",
             "Keep both on one filesystem; SYSVENV_HOME moves them together.",
         )
-    if error.errno in NO_LINK:
-        return Unsupported(
-            f"The filesystem of {where} refuses hardlinks ({os.strerror(error.errno or 0)}).",
-            "Point SYSVENV_HOME at a directory on a local disk.",
+    if error.errno not in NO_LINK:
+        return StoreError(f"{where}: {error.strerror or error}.")
+    if source != directory and _links_work(directory):
+        owner = os.lstat(source).st_uid
+        return StoreError(
+            f"{os.fsdecode(source)} cannot be linked ({os.strerror(error.errno)}); it belongs to user {owner}.",
+            f"The kernel may let only its owner do that. Run: sudo chown {os.geteuid()} {os.fsdecode(source)}",
         )
-    return StoreError(f"{where}: {error.strerror or error}.")
+    return Unsupported(
+        f"The filesystem of {where} refuses hardlinks ({os.strerror(error.errno)}).",
+        "Point SYSVENV_HOME at a directory on a local disk.",
+    )
+
+
+def _links_work(directory: bytes) -> bool:
+    try:
+        probe_links(directory, directory)
+    except (StoreError, OSError):
+        return False
+    return True

@@ -36,3 +36,7 @@ class Changed(StoreError):
 
 class Unsupported(StoreError):
     """The filesystem or platform cannot do what is needed (hardlinks, for one)."""
+
+
+class Lower(StoreError):
+    """A tree lies in a lower layer of its filesystem, and must be copied up before it can be exchanged."""

@@ -10,7 +10,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from store import disk, fork, objects
+from store import disk, fork, objects, room
 from store.index import ANY, RACY, Block, Index, block, decode, encode
 from store.pristine import Archive
 from store.row import Row, Seen
@@ -78,7 +78,8 @@ class Taken(NamedTuple):
 
 
 def take_in(store: Store, root: bytes, portions: Sequence[Portion], facts: Facts) -> Taken:
-    """Keep what stands below ``root``."""
+    """Keep what stands below ``root``. Raises StoreError, before anything is written, where the disk has no room."""
+    _refuse_if_short(store, portions, facts)
     if sum(len(portion.paths) for portion in portions) < WORTH_A_FORK or not fork.worth_it():
         return _Intake(store, root, facts).take(portions)
     weights = [facts.weight(portion) for portion in portions]
@@ -111,6 +112,13 @@ def take_in(store: Store, root: bytes, portions: Sequence[Portion], facts: Facts
         young |= their_young
         new += their_new
     return Taken([kept[number] for number in range(len(portions))], blocks, young, new)
+
+
+def _refuse_if_short(store: Store, portions: Sequence[Portion], facts: Facts) -> None:
+    found = (facts.found[path] for portion in portions if portion.guarded for path in portion.paths)
+    packed = sum(each.st_size for each in found if each is not None) // room.PACKED
+    if packed >= room.LARGE and not store.pristine.shares_blocks():
+        room.refuse_if_short(store.root, "Keeping what changed", packed)
 
 
 class _Intake:

@@ -2,10 +2,11 @@
 
 import errno
 import os
+import stat
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from store import disk, fork, trees
+from store import disk, fork, room, trees
 from store.errors import Damaged, StoreError
 from store.index import ANY, Block, Index, block, decode, encode, settle
 from store.manifests import Manifest, Part
@@ -66,6 +67,7 @@ def apply(store: Store, steps: Plan, manifest: Manifest) -> Checkout:
 
 def lay_out(store: Store, name: str, manifest: Manifest) -> Checkout:
     """A new checkout of ``manifest`` in a free slot."""
+    room.to_lay_out(store.root, sum(store.segments.size(part.segment) for part in manifest.parts))
     slot = trees.free_slot(store)
     building = slot + trees.BUILDING
     os.mkdir(building)
@@ -73,6 +75,10 @@ def lay_out(store: Store, name: str, manifest: Manifest) -> Checkout:
     work = Work(store, building)
     try:
         blocks = _fill_together(work, manifest.parts)
+    except FileExistsError as error:
+        trees.bury(store, building)
+        place = os.fsdecode(error.filename2 or error.filename or name)
+        raise Damaged(f"State {name} has two things at one place, {place}.", "Run: sysvenv verify") from error
     except StoreError:
         trees.bury(store, building)  # what cannot be had leaves nothing behind
         raise
@@ -202,8 +208,8 @@ class Work:
                 if self.masked:
                     os.chmod(place, PLAIN_DIRECTORY)
             except FileExistsError:
-                if not os.path.isdir(place):
-                    raise  # else: made by the process that lays the other half
+                if not stat.S_ISDIR(os.lstat(place).st_mode):
+                    raise  # a link here would lead out of the tree; a directory, the process of the other half made
             self.directories[path] = None
             self.dirty.update((path, path[: max(path.rfind(b"/"), 0)]))
 

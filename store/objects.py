@@ -57,7 +57,7 @@ def read(path: bytes) -> Read:
         os.close(fd)
     entry = Entry(FILE, stat.S_IMODE(after.st_mode), after.st_mtime_ns, size, name)
     if before.st_mtime_ns != after.st_mtime_ns or not agrees(entry, after):
-        raise Changed(f"{os.fsdecode(path)} is being written right now.", "Try again when that is done.")
+        raise _being_written(path)
     return Read(entry, after.st_ino, content)
 
 
@@ -134,12 +134,13 @@ class Objects:
     def link_in(self, source: bytes, entry: Entry) -> Entry:
         """Make the file ``source``, observed as ``entry``, an object; returns the entry with its twin number.
 
-        The file itself stays as it is: the object is one more name of its inode.
+        The file itself stays as it is: the object is one more name of its inode. Where that has as many as it may
+        have (uv's cache can bring it there), the object is a copy.
         """
         while True:
             place = self.path(entry)
             try:
-                self._link(source, place)
+                self._make(source, place, entry)
             except FileExistsError:
                 found = os.lstat(place)
                 if found.st_ino != os.lstat(source).st_ino:
@@ -149,7 +150,7 @@ class Objects:
                     continue
             break
         if not agrees(entry, os.lstat(place)):
-            raise Changed(f"{os.fsdecode(source)} is being written right now.", "Try again when that is done.")
+            raise _being_written(source)
         return entry
 
     def link_out(self, entry: Entry, place: bytes) -> Linked:
@@ -194,10 +195,28 @@ class Objects:
         os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
         temporary = place + b".healing"
         disk.discard(temporary)
-        write_file(temporary, content, entry)
+        write_file(temporary, content, entry, attributes_of=place)
         disk.sync_file(temporary)
         os.rename(temporary, place)
         disk.sync_directory(os.path.dirname(place))
+
+    def _make(self, source: bytes, place: bytes, entry: Entry) -> None:
+        try:
+            self._link(source, place)
+        except OSError as error:
+            if error.errno != errno.EMLINK:
+                raise
+            content = disk.read(source)
+            if digest.of_bytes(content) != entry.digest:
+                raise _being_written(source) from error
+            temporary = b"%s.%d.tmp" % (place, os.getpid())
+            os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
+            disk.discard(temporary)
+            write_file(temporary, content, entry)
+            try:
+                disk.link(temporary, place)
+            finally:
+                disk.discard(temporary)
 
     def _link(self, source: bytes, place: bytes) -> None:
         try:
@@ -210,7 +229,7 @@ class Objects:
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMLINK):
                 raise
-            raise disk.refuse_without_links(error, self.root) from error
+            raise disk.why_no_link(error, source, self.root) from error
 
     def _refuse_collision(self, source: bytes, place: bytes) -> None:
         """Equal digests are believed only after a look at the bytes: XXH3 is fast, not cryptographic."""
@@ -223,11 +242,21 @@ class Objects:
             )
 
 
-def write_file(place: bytes, content: bytes, entry: Entry) -> None:
-    """Write a new file with ``content`` and the mode and mtime of ``entry`` (never setuid or setgid)."""
+def _being_written(path: bytes) -> Changed:
+    return Changed(f"{os.fsdecode(path)} is being written right now.", "Try again when that is done.")
+
+
+def write_file(place: bytes, content: bytes, entry: Entry, attributes_of: bytes | None = None) -> None:
+    """Write a new file with ``content`` and the mode and mtime of ``entry`` (never setuid or setgid).
+
+    It gets the user's extended attributes of ``attributes_of``, if that is there. Access control lists, labels and
+    capabilities it does not: they are rights, and what was edited may have been given some it did not have.
+    """
     fd = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         disk.write_whole(fd, content)
+        if attributes_of is not None:
+            disk.copy_attributes(attributes_of, fd)
         os.fchmod(fd, entry.mode & ~NOT_RESTORED)
         os.utime(fd, ns=(entry.mtime, entry.mtime))
     finally:

@@ -151,6 +151,12 @@ class Pristine:
                     continue  # verify reports it; another archive may still hold the content
         return self._members
 
+    def shares_blocks(self) -> bool:
+        """Whether copies take no space, as the filesystem shares blocks; tried with a file of a block."""
+        if self._reflinks is None:
+            self._reflinks = disk.shares_blocks(self.root)
+        return self._reflinks
+
     def reflink(self, content: str, source: bytes) -> bool:
         """Keep a copy of ``source``, whose digest is ``content``, that shares its blocks; False: they cannot be."""
         if self._reflinks is False:

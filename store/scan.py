@@ -1,5 +1,6 @@
 """The scan: what is in the directories that changed, compared with the index. By lstat only, no content is read."""
 
+import errno
 import os
 import stat
 import time
@@ -7,6 +8,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from store.errors import StoreError
 from store.index import ANY, RACY, Block, Index
 from store.row import Row, Seen
 from store.tree import PLAIN_DIRECTORY
@@ -56,7 +58,16 @@ def unchanged(index: Index) -> Drift:
 
 def survey(root: bytes, index: Index, touched: Iterable[bytes], moved: Iterable[bytes], sort: Sort) -> Drift:
     """What became of ``touched`` rows, and what stands in the ``moved`` directories and new ones below them."""
-    return _Survey(root, index, sort).run(touched, moved)
+    try:
+        return _Survey(root, index, sort).run(touched, moved)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        place = os.fsdecode(error.filename or root)
+        raise StoreError(
+            f"A path in the environment is longer than the system takes: {place[:100]}... ({len(place):,} characters).",
+            "Move it out of the environment, or give what is above it shorter names; nothing was changed.",
+        ) from error
 
 
 class _Survey:

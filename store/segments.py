@@ -10,6 +10,7 @@ from store.errors import Damaged
 from store.tree import DIRECTORY, FILE, LINK, Entry, Tree, is_safe
 
 MAGIC = b"sysvenv segment 1\n"
+_HEXADECIMAL = frozenset("0123456789abcdef")
 
 
 def encode(tree: Tree) -> bytes:
@@ -41,7 +42,7 @@ def decode(content: bytes) -> dict[bytes, Entry]:
                 raise ValueError(f"a link target of {cut} bytes")
             path, entry = rest[cut:], Entry(LINK, mtime=int(what), target=rest[:cut])
         elif kind == b"d":
-            path, entry = rest, Entry(DIRECTORY, mode=int(what, 8))
+            path, entry = rest, Entry(DIRECTORY, mode=_mode(what))
         else:
             raise ValueError(f"unknown kind of entry {kind!r}")
         if not is_safe(path):
@@ -52,9 +53,16 @@ def decode(content: bytes) -> dict[bytes, Entry]:
 
 def _file(name: bytes, size: int) -> Entry:
     content, mode, mtime, *twin = name.decode("ascii").split(".")
-    if len(content) != 32 or not content.isalnum() or len(twin) > 1:
+    if len(content) != 32 or not set(content) <= _HEXADECIMAL or len(twin) > 1:
         raise ValueError(f"not an object name: {name!r}")
-    return Entry(FILE, int(mode, 8), int(mtime), size, content, int(twin[0]) if twin else 0)
+    return Entry(FILE, _mode(mode.encode()), int(mtime), size, content, int(twin[0]) if twin else 0)
+
+
+def _mode(digits: bytes) -> int:
+    mode = int(digits, 8)
+    if not 0 <= mode <= 0o7777:
+        raise ValueError(f"a mode of {mode:o}")
+    return mode
 
 
 def path_of(record: bytes) -> bytes:
@@ -70,15 +78,11 @@ class Segments:
         self.root = root
 
     def path(self, name: str) -> bytes:
-        """Where the segment ``name`` (32 hexadecimal digits) lies."""
+        """Where the segment ``name`` lies. Raises Damaged for what is not 32 hexadecimal digits: names are read from
+        manifests, and might lead anywhere."""
+        if len(name) != 32 or not set(name) <= _HEXADECIMAL:
+            raise Damaged(f"{name!r} is not the name of a segment.", "Run: sysvenv verify")
         return os.path.join(self.root, name[:2].encode(), name[2:].encode())
-
-    def size(self, name: str) -> int:
-        """How many bytes the segment ``name`` has; 0 where it is missing, which :meth:`read` tells."""
-        try:
-            return os.path.getsize(self.path(name))
-        except (FileNotFoundError, NotADirectoryError):
-            return 0
 
     def write(self, tree: Tree) -> tuple[str, bytes]:
         """Keep a segment. Returns its name and the path the caller must still make durable."""

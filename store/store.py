@@ -94,9 +94,9 @@ class Store:
 
 def create(root: bytes) -> None:
     """Make an empty store at ``root``, or complete one whose creation was interrupted."""
-    os.makedirs(root, mode=0o700, exist_ok=True)  # makedirs gives the mode to the last directory only
+    disk.make_private(root)
     for name in DIRECTORIES:
-        os.makedirs(os.path.join(root, name), mode=0o700, exist_ok=True)
+        disk.make_private(os.path.join(root, name))
     if not os.path.exists(root + b"/VERSION"):
         state_version(root)
 

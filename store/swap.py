@@ -1,15 +1,17 @@
 """The swap: a ready checkout and the live tree change places in one step; what was live is set aside whole."""
 
+import errno
 import json
 import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from store import audit, capture, disk, objects, trees
+from store import audit, capture, disk, layered, objects, trees
+from store.errors import Lower, StoreError, Unsupported
 from store.index import ANY, Index, settle
 from store.layout import Work
-from store.row import Seen
+from store.row import Seen, rows_of
 from store.scan import Drift, Sort, survey
 from store.store import Store
 from store.tree import DIRECTORY, Entry, parents
@@ -29,8 +31,11 @@ class Mended(NamedTuple):
     """Absolute paths of files somebody had written into the tree while it was set aside."""
 
 
-def mend(store: Store, checkout: Checkout, looked: audit.Looked, sort: Sort) -> Mended:
-    """Put right what disagrees in a checkout that is about to go live; ``looked`` is its audit."""
+def mend(store: Store, checkout: Checkout, looked: audit.Looked, sort: Sort, live: Index | None = None) -> Mended:
+    """Put right what disagrees in a checkout that is about to go live; ``looked`` is its audit.
+
+    ``live`` is the index of the live tree: an edit of an inode that is there too will be recorded from there.
+    """
     touched, moved = looked
     if not moved and not touched:
         return Mended(checkout, (), ())
@@ -38,7 +43,7 @@ def mend(store: Store, checkout: Checkout, looked: audit.Looked, sort: Sort) -> 
     entries = capture.entries(store, checkout.expected, drift.changed)
     standing = {path for path, entry in entries.items() if _stands(store, entry, drift.changed[path])}
     known = {p: entry for p, entry in entries.items() if p not in standing and entry.kind != DIRECTORY}
-    rescued = _rescue(store, checkout, drift, entries)
+    rescued = _rescue(store, checkout, drift, entries, live)
     _drop_directories(checkout, drift)
     checkout = checkout._replace(expected=_relay(store, checkout, known))
     mended = checkout._replace(expected=checkout.expected.replace(directories=_restore_directories(checkout, drift)))
@@ -49,23 +54,29 @@ def mend(store: Store, checkout: Checkout, looked: audit.Looked, sort: Sort) -> 
 def clear(store: Store, checkout: Checkout, sort: Sort) -> list[bytes]:
     """Before a tree that was set aside is transformed or given up: save what somebody wrote into it since.
 
-    Returns where it is now. An edit in place needs no saving: it reached the object too.
+    Returns where it is now. An edit in place needs no saving, as it reached the object too; what was empty has none.
     """
-    moved = audit.moved(checkout.path, checkout.expected)
-    if not moved:
+    private = [block.private() for block in checkout.expected.blocks.values() if block.count > block.shared]
+    touched, moved = audit.look(checkout.path, checkout.expected, private)
+    if not touched and not moved:
         return []
-    drift = survey(checkout.path, checkout.expected, [], moved, sort)
+    drift = survey(checkout.path, checkout.expected, touched, moved, sort)
     return _rescue(store, checkout, drift, capture.entries(store, checkout.expected, drift.changed))
 
 
-def _rescue(store: Store, checkout: Checkout, drift: Drift, entries: Mapping[bytes, Entry]) -> list[bytes]:
-    """Move the inodes that neither the store nor the live tree has out of a checkout."""
+def _rescue(
+    store: Store, checkout: Checkout, drift: Drift, entries: Mapping[bytes, Entry], live: Index | None = None
+) -> list[bytes]:
+    """Move out of a checkout the inodes that neither the store nor the live tree has, and, where ``live`` tells what
+    that has, those whose object was written to through this tree alone."""
     late = [path for path, ino in drift.data.items() if checkout.expected.data.get(path) != ino]
-    late += [
-        path
-        for path, found in drift.changed.items()
-        if found is not None and not _is_object(store, entries.get(path), found.st_ino)
-    ]
+    held = rows_of(live, drift.changed) if live is not None else {}
+    for path, found in drift.changed.items():
+        if found is None or (path in held and held[path].ino == found.st_ino):
+            continue
+        entry = entries.get(path)
+        if not _is_object(store, entry, found.st_ino) or (live is not None and _is_edited(store, entry)):
+            late.append(path)
     return trees.rescue(store, checkout.path, sorted(late), checkout.name)
 
 
@@ -82,6 +93,11 @@ def _stands(store: Store, entry: Entry, found: Seen | None) -> bool:
 def _is_object(store: Store, entry: Entry | None, ino: int) -> bool:
     """Whether an unexpected file is at least the inode of the expected object: then the edit is in the store."""
     return entry is not None and entry.has_object and store.objects.inode(entry) == ino
+
+
+def _is_edited(store: Store, entry: Entry | None) -> bool:
+    """Whether the content of an object is another than its name says."""
+    return entry is not None and not store.objects.intact(entry) and store.objects.content(entry) is None
 
 
 def _relay(store: Store, checkout: Checkout, wrong: Mapping[bytes, Entry]) -> Index:
@@ -147,7 +163,21 @@ def carry(live: bytes, data: Iterable[bytes], target: Checkout) -> tuple[dict[by
                 taken.append(path)
         except FileNotFoundError:
             continue  # deleted since the audit
+        except OSError as error:
+            for known in carried.keys() - target.expected.data.keys():
+                disk.discard(os.path.join(target.path, known))
+            if error.errno not in disk.NO_LINK:
+                raise
+            raise _cannot_come_along(os.path.join(live, path), error) from error
     return carried, taken
+
+
+def _cannot_come_along(place: bytes, error: OSError) -> Unsupported:
+    why = "it lies on a filesystem or subvolume of its own" if error.errno == errno.EXDEV else str(error.strerror)
+    return Unsupported(
+        f"{os.fsdecode(place)} cannot come along: {why}.",
+        "Move it out of the environment; nothing was changed.",
+    )
 
 
 def _carry_one(live: bytes, path: bytes, target: Checkout, ino: int) -> bool:
@@ -206,6 +236,12 @@ def outfit(store: Store, checkout: Checkout, ours: Mapping[bytes, bytes]) -> Che
 def lay_ours(store: Store, root: bytes, ours: Mapping[bytes, bytes]) -> list[bytes]:
     """Write the caller's own files where they are missing or differ; returns their paths."""
     laid = []
+    for directory in {parent for path in ours for parent in parents(path)}:
+        if os.path.islink(os.path.join(root, directory)):
+            raise StoreError(
+                f"{os.fsdecode(directory)} in the environment is a symlink: what is laid there would lie elsewhere.",
+                "Put a real directory in its place; nothing was changed.",
+            )
     for path, content in ours.items():
         place = os.path.join(root, path)
         try:
@@ -232,11 +268,22 @@ def keep_inode(live: bytes, target: bytes, path: bytes) -> None:
 
 
 def exchange(store: Store, live: bytes, target: bytes) -> None:
-    """Let the trees at ``live`` and ``target`` change places, durably. ``live`` may be missing."""
+    """Let the trees at ``live`` and ``target`` change places, durably. ``live`` may be missing.
+
+    Raises Lower where one of them must be copied up first.
+    """
     if not os.path.lexists(live):
         os.mkdir(live, 0o755)
-    if not disk.exchange(live, target):
-        _two_renames(store, live, target)
+    try:
+        if not disk.exchange(live, target):
+            _two_renames(store, live, target)
+    except OSError as error:
+        if error.errno == errno.EXDEV:
+            raise Lower(
+                "The environment lay in a lower layer of its filesystem; it is copied up now, and not changed.",
+                "Run it again.",
+            ) from error
+        raise
     disk.sync_directory(os.path.dirname(live))
     disk.sync_directory(os.path.dirname(target))
 
@@ -247,7 +294,11 @@ def _two_renames(store: Store, live: bytes, target: bytes) -> None:
     names = {"live": os.fsdecode(live), "target": os.fsdecode(target)}
     disk.write_durably(journal, json.dumps(names).encode())
     aside = target + b".aside"
-    os.rename(live, aside)
+    try:
+        os.rename(live, aside)
+    except OSError:
+        disk.discard(journal)
+        raise
     try:
         os.rename(target, live)
     except OSError:
@@ -260,11 +311,12 @@ def _two_renames(store: Store, live: bytes, target: bytes) -> None:
 
 def recover_exchange(store: Store, live: bytes) -> bool:
     """Finish an exchange by two renames that was interrupted; returns whether there was one."""
+    copied = layered.recover(store, live)
     journal = os.path.join(store.root, JOURNAL)
     try:
         names = json.loads(disk.read(journal))
     except FileNotFoundError:
-        return False
+        return copied
     except ValueError:
         names = {}
     target = os.fsencode(str(names.get("target", ""))) if isinstance(names, dict) else b""

@@ -1,5 +1,6 @@
 """The trees kept beside the live one: slots, their markers and indexes, and the trash they end in."""
 
+import errno
 import json
 import os
 from collections.abc import Collection, Iterable
@@ -44,7 +45,12 @@ def read_marker(root: bytes) -> Marker | None:
     try:
         value = json.loads(disk.read(os.path.join(root, MARKER)))
         name, position = value["checkout"], value["position"]
-        if value["version"] != VERSION or len(name) != 16 or not name.isalnum() or not isinstance(position, dict):
+        if (
+            value["version"] != VERSION
+            or len(name) != 16
+            or not (name.isascii() and name.isalnum())
+            or not isinstance(position, dict)
+        ):
             return None
         return Marker(name, position)
     except (
@@ -137,8 +143,16 @@ def free_slot(store: Store) -> bytes:
 
 
 def bury(store: Store, path: bytes) -> None:
-    """Move something out of the way at once, to be deleted when nobody waits (:func:`empty_trash`)."""
-    os.rename(path, os.path.join(store.trash, new_name().encode()))
+    """Move something out of the way at once, to be deleted when nobody waits (:func:`empty_trash`).
+
+    A directory of overlayfs's lower layer cannot be moved (``store.layered``): it is deleted where it is.
+    """
+    try:
+        os.rename(path, os.path.join(store.trash, new_name().encode()))
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        delete(path)
 
 
 def bury_checkout(store: Store, checkout: Checkout) -> None:
@@ -171,7 +185,7 @@ def sweep(store: Store, live: bytes, keep: Collection[str] = ()) -> None:
             disk.discard(stray.path)
     for name in os.listdir(store.root):
         if name.endswith(b".tmp"):
-            disk.discard(os.path.join(store.root, name))
+            delete(os.path.join(store.root, name))
 
 
 def has_trash(store: Store) -> bool:
@@ -182,15 +196,16 @@ def has_trash(store: Store) -> bool:
 def empty_trash(store: Store) -> None:
     """Delete what was buried. May be killed at any time and run again; two at once do no harm."""
     for name in os.listdir(store.trash):
-        _delete(os.path.join(store.trash, name))
+        delete(os.path.join(store.trash, name))
 
 
-def _delete(path: bytes) -> None:
-    import shutil
-
+def delete(path: bytes) -> None:
+    """Delete a file, or a directory with all there is in it; what cannot be deleted stays."""
     if os.path.islink(path) or not os.path.isdir(path):
         disk.discard(path)
         return
+    import shutil
+
     shutil.rmtree(path, onerror=_open_up)
 
 

@@ -16,12 +16,30 @@ def main() -> int:
         )
         return 1
     arguments = sys.argv[1:]
+    if os.geteuid() == 0:
+        _step_down()
     from sysvenv import headstart
 
     ahead = headstart.for_command(arguments, os.environ)
     from sysvenv.cli.boundary import run
 
     return run(arguments, ahead)
+
+
+def _step_down() -> None:
+    """Root works in somebody else's home as that somebody."""
+    from sysvenv import owner
+    from sysvenv.errors import UsageError
+    from sysvenv.home import Home
+
+    try:
+        home = Home.default(os.environ)
+    except UsageError:
+        return  # the command itself says that no home can be told
+    if owner.of_other(home.root) is not None:
+        from sysvenv import rights
+
+        rights.step_down(home)
 
 
 def console() -> int:

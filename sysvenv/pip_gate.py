@@ -46,7 +46,7 @@ def surround(home: str, command_line: "list[str]", last: str, variables: "dict[s
     """
     import signal
 
-    if not os.access(TOOL_PYTHON, os.X_OK):
+    if not os.path.isabs(TOOL_PYTHON) or not os.access(TOOL_PYTHON, os.X_OK):
         say(f"cannot run {TOOL_PYTHON}; this pip is not recorded. Run install.sh again; nothing is lost")
         return
 

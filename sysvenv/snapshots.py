@@ -146,6 +146,8 @@ def _from_json(home: Home, name: str, value: dict[str, Any]) -> Snapshot:
         created = float(value["created"])
         if not 0 <= created < FAR:
             raise ValueError("its time is none")
+        if not value["manifest"]:
+            raise ValueError("it names no state")
         return Snapshot(
             name=name,
             manifest=str(value["manifest"]),

@@ -17,7 +17,10 @@ import select
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sysvenv.home import Home
+from sysvenv.rights import Rights
 
 if TYPE_CHECKING:
     from store.lock import Holder
@@ -53,7 +56,10 @@ def main(arguments: list[str]) -> int:
     os.dup2(call.stderr, 2)
     for descriptor in call[:5]:
         os.set_inheritable(descriptor, False)
+    rights = Rights(Home.at(call.home))
     try:
+        rights.lay_down()
+        rights.hand_over()
         recording = _begin(call)
         for number in _IGNORED:
             signal.signal(number, signal.SIG_IGN)
@@ -65,17 +71,21 @@ def main(arguments: list[str]) -> int:
         return 0
     from sysvenv import report
 
+    rights.take_up()  # root's pip could not write into a file that somebody else made in /tmp (fs.protected_regular)
     path = report.prepare(call.command, recording.session.home.venv, os.environ)
+    rights.lay_down()
     _answer(call.ready, b"g" + os.fsencode(path))
-    outcome = _while_pip_runs(recording, call)
+    outcome = _while_pip_runs(recording, call, rights)
     signal.signal(signal.SIGINT, _saving)
-    _finish(recording, outcome, path)
+    rights.take_up()
+    told = report.read(path)
+    rights.lay_down()
+    _finish(recording, outcome, told, rights)
     return 0
 
 
 def _begin(call: Call) -> Recording:
     from sysvenv import config, environ
-    from sysvenv.home import Home
     from sysvenv.operations import record
     from sysvenv.operations.session import Context
 
@@ -97,7 +107,7 @@ def _waiting(holder: Holder | None, waited: float) -> None:
     _say(f"waiting for {who} to finish{so_far}")
 
 
-def _while_pip_runs(recording: Recording, call: Call) -> Outcome:
+def _while_pip_runs(recording: Recording, call: Call, rights: Rights) -> Outcome:
     """Wait for pip to start and to end, using the time between. Returns how it ended."""
     from sysvenv.operations.record import Outcome
 
@@ -110,6 +120,7 @@ def _while_pip_runs(recording: Recording, call: Call) -> Outcome:
     if _is_done(call):
         signal.signal(signal.SIGINT, _saving)
         try:
+            rights.hand_over()
             recording.look_ahead()
         except Exception as error:  # noqa: BLE001  pip is still to end by itself
             _say(f"{_sentence(error)}; trying again when pip has ended")
@@ -156,11 +167,10 @@ def _line(status: int) -> list[bytes]:
     return line.split()
 
 
-def _finish(recording: Recording, outcome: Outcome, path: str) -> None:
-    from sysvenv import report
-
+def _finish(recording: Recording, outcome: Outcome, report: dict[str, Any] | None, rights: Rights) -> None:
     try:
-        recorded = recording.finish(outcome, report.read(path))
+        rights.hand_over()
+        recorded = recording.finish(outcome, report)
     except Exception as error:  # noqa: BLE001  pip is done; its exit code must not depend on us
         _say(f"{_sentence(error)}; the next sysvenv command records what this pip changed")
         return

@@ -83,7 +83,7 @@ def test_hook(upgraded: Environment) -> None:
 def test_permissions(upgraded: Environment) -> None:
     """History and store are for their owner alone."""
     os.chmod(upgraded.home.history, 0o755)
-    os.chmod(upgraded.home.store, 0o777)
+    os.chmod(upgraded.home.store, 0o755)
     assert [finding.subject for finding in sick(upgraded)] == ["permissions", "permissions"]
     assert len(cured(upgraded)) == 2
     assert os.stat(upgraded.home.store).st_mode & 0o777 == 0o700

@@ -49,6 +49,11 @@ class Tiny:
 
     def begin(self) -> None:
         """Make the environment and put it under sysvenv's care: @0."""
+        self.make()
+        setup.initialise(self.context)
+
+    def make(self) -> None:
+        """Make the environment only."""
         (self.root / "venv/bin").mkdir(parents=True, exist_ok=True)
         self.site.mkdir(parents=True, exist_ok=True)
         base = os.path.realpath(sys.executable)
@@ -59,7 +64,6 @@ class Tiny:
         os.symlink("lib", self.root / "venv/lib64")
         (self.site / "by_hand.py").write_text("x = 0\n")
         (self.root / "venv/notes.txt").write_text("the user's own")
-        setup.initialise(self.context)
 
     def install(self, version: str, files: Mapping[str, str]) -> None:
         """What pip does to the files, unrecorded: the old version goes, the new one comes."""

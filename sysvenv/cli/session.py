@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from sysvenv import config as configs
-from sysvenv import environ, headstart
+from sysvenv import environ, headstart, owner
 from sysvenv.config import Config
 from sysvenv.environ import Settings
 from sysvenv.errors import SysvenvError
@@ -42,6 +42,7 @@ class Session(NamedTuple):
         home = self.settings.home
         if not os.path.isdir(home.history):
             raise SysvenvError(f"There is no environment at {home.root} yet.", "Run: sysvenv init")
+        owner.refuse_strangers(home)
         return home
 
     @property

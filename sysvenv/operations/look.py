@@ -9,7 +9,7 @@ from store.capture import Observed
 from store.row import rows_of
 from store.scan import Drift
 from store.trees import Checkout
-from sysvenv import dists, manifest, whereabouts
+from sysvenv import dists, manifest, owner, whereabouts
 from sysvenv.dists import Distribution
 from sysvenv.errors import SysvenvError
 from sysvenv.operations.results import FileCounts
@@ -25,6 +25,7 @@ def glance(context: Context) -> Session:
     home = context.home
     if not os.path.isdir(home.history):
         raise SysvenvError(f"There is no environment at {home.root} yet.", "Run: sysvenv init")
+    owner.refuse_strangers(home)
     session = Session(context, "")
     text_only = context.config.store.guard == "text"
     session.store = stores.open_store(os.fsencode(home.store), guard_text_only=text_only)

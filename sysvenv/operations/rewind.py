@@ -2,12 +2,12 @@
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import NamedTuple
 
-from store import layout, swap, trees
-from store.errors import Damaged, StoreError
+from store import layered, layout, swap, trees
+from store.errors import Damaged, Lower, StoreError
 from store.index import Index
 from store.manifests import Manifest
 from store.scan import Drift
@@ -15,7 +15,7 @@ from store.trees import Checkout
 from sysvenv import dists, history, manifest, processes, snapshots, venv
 from sysvenv.dists import Change
 from sysvenv.errors import DamageFound, NotFound, SysvenvError, UsageError
-from sysvenv.headstart import UV_LOCK
+from sysvenv.headstart import NONE, UV_LOCK
 from sysvenv.history import Operation, Position, Undone
 from sysvenv.operations import foreign, keep, recover, spare
 from sysvenv.operations.capture import capture_tree
@@ -55,32 +55,50 @@ def undo(context: Context, steps: int = 1, to: int | None = None, dry_run: bool 
     """
     if steps < 1:
         raise UsageError("undo takes a number of operations, 1 or more.", "Run: sysvenv history")
-    with recover.enter(context, "sysvenv undo") as session:
-        return _carry_out(session, _plan_undo(session, steps, to), dry_run)
+    return _under_lock(
+        context, "sysvenv undo", lambda session: _carry_out(session, _plan_undo(session, steps, to), dry_run)
+    )
 
 
 def redo(context: Context, steps: int = 1, dry_run: bool = False) -> Rewound:
     """Bring back the last ``steps`` operations that were undone, as they were when they were undone."""
     if steps < 1:
         raise UsageError("redo takes a number of operations, 1 or more.", "Run: sysvenv history")
-    with recover.enter(context, "sysvenv redo") as session:
-        return _carry_out(session, _plan_redo(session, steps), dry_run)
+    return _under_lock(
+        context, "sysvenv redo", lambda session: _carry_out(session, _plan_redo(session, steps), dry_run)
+    )
 
 
 def restore(context: Context, target: str, dry_run: bool = False) -> Rewound:
     """Switch to a snapshot, or to the state recorded for an operation (``@N``). An operation of its own."""
-    with recover.enter(context, f"sysvenv restore {target}") as session:
+
+    def switch(session: Session) -> Rewound:
         name = snapshots.resolve(context.home, session.history, target)
         return _switch(session, history.RESTORE, target, name, ["sysvenv", "restore", target], dry_run)
+
+    return _under_lock(context, f"sysvenv restore {target}", switch)
 
 
 def clean(context: Context, keep_baseline: bool = False, dry_run: bool = False) -> Rewound:
     """Switch to a fresh environment of the same Python, or to the baseline. An operation of its own."""
-    with recover.enter(context, "sysvenv clean") as session:
+
+    def switch(session: Session) -> Rewound:
         if keep_baseline:
             name = snapshots.resolve(context.home, session.history, snapshots.BASELINE)
             return _switch(session, history.CLEAN, "the baseline", name, [*FRESH, "--keep-baseline"], dry_run)
         return _switch(session, history.CLEAN, "a fresh environment", fresh_state(session), [*FRESH], dry_run)
+
+    return _under_lock(context, "sysvenv clean", switch)
+
+
+def _under_lock(context: Context, command: str, attempt: Callable[[Session], Rewound]) -> Rewound:
+    """Carry a rewind out, once more where the trees had to be copied up for it."""
+    try:
+        with recover.enter(context, command) as session:
+            return attempt(session)
+    except Lower:
+        with recover.enter(context._replace(ahead=NONE), command) as session:
+            return attempt(session)
 
 
 def take_back(session: Session) -> Rewound:
@@ -235,7 +253,7 @@ def _carry_out(session: Session, plan: Plan, dry_run: bool, operation: Operation
             ready = spare.make_ready(session, plan.manifest)
             sort = session.sorter(ready.checkout.path, ready.checkout.expected, frozenset())
             looked = session.auditor.look_at(ready.checkout, session.index, plan.drift.changed)
-            mended = swap.mend(session.store, ready.checkout, looked, sort)
+            mended = swap.mend(session.store, ready.checkout, looked, sort, session.index)
     except Damaged as error:
         raise _fenced(plan.target, error) from None
     _begin(session, plan, operation)
@@ -243,7 +261,11 @@ def _carry_out(session: Session, plan: Plan, dry_run: bool, operation: Operation
     files = _counts(session, plan, mended.checkout.expected)
     holding = [session.home.venv, os.fsdecode(mended.checkout.path)]
     programs = tuple(processes.holding(holding, {os.getpid(), os.getppid()}))
-    taken = _go_live(session, plan, mended.checkout, programs)
+    try:
+        taken = _go_live(session, plan, mended.checkout, programs)
+    except Lower:
+        _copy_up(session, mended.checkout)
+        raise
     ended = keep.end_switch(session, operation, plan.manifest, files) if operation is not None else None
     session.move_to(_position(session, plan))
     old = _set_aside(session, plan, mended.checkout)
@@ -258,6 +280,12 @@ def _carry_out(session: Session, plan: Plan, dry_run: bool, operation: Operation
         seconds=time.perf_counter() - started,
         notes=(*session.notes, *_told_of_taken(taken, old)),
     )
+
+
+def _copy_up(session: Session, target: Checkout) -> None:
+    known = trees.load_index(session.store, target.name) or target.expected
+    layered.copy_up(session.store, target._replace(expected=known))
+    layered.copy_up(session.store, Checkout(session.live, session.name, session.index))
 
 
 def _counts(session: Session, plan: Plan, target: Index | None) -> FileCounts:

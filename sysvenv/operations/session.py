@@ -16,7 +16,7 @@ from store.row import Seen, rows_of
 from store.scan import DATA, OURS, TRACKED, Drift, survey, unchanged
 from store.store import Store
 from store.trees import Checkout
-from sysvenv import history, hook, kinds, manifest, venv
+from sysvenv import history, hook, kinds, manifest, owner, venv
 from sysvenv.config import Config
 from sysvenv.errors import DamageFound, SysvenvError
 from sysvenv.headstart import NONE, UV_LOCK, HeadStart
@@ -88,6 +88,7 @@ class Session:
         """Take the lock and find out where things stand."""
         if not os.path.isdir(self.home.history):
             raise SysvenvError(f"There is no environment at {self.home.root} yet.", "Run: sysvenv init")
+        owner.refuse_strangers(self.home)
         self._lock.acquire()
         try:
             self._hold_off_uv()

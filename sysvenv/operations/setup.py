@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import time
 
+from store import disk, room
 from store import store as stores
-from sysvenv import history, hook, manifest, snapshots, venv
+from sysvenv import history, hook, manifest, owner, snapshots, venv
 from sysvenv.errors import DamageFound, SysvenvError
 from sysvenv.headstart import UV_LOCK
 from sysvenv.history import INIT, History, Operation, Position
@@ -15,11 +16,16 @@ from sysvenv.operations import keep, label, recover, rewind
 from sysvenv.operations.results import Initialised
 from sysvenv.operations.session import Context, Session
 
+_FRESH = 40 << 20
+"""Bytes an environment with pip takes, with bytecode and second copies (measured: 31 MB)."""
+
 
 def initialise(context: Context, python: str | None = None) -> Initialised:
     """Make the environment, or adopt the one that is there, or bring back one whose history is. Deletes nothing."""
     started = time.perf_counter()
     home = context.home
+    owner.refuse_strangers(home)
+    root = os.fsencode(home.root)
     begun = _has_begun(home)
     present = os.path.lexists(home.venv)
     _refuse_odd_place(home.venv)
@@ -28,6 +34,7 @@ def initialise(context: Context, python: str | None = None) -> Initialised:
         outcome = _keep_or_bring_back(context, present, python)
     else:
         if not present:
+            room.refuse_if_short(root, "Making an environment", _FRESH)
             venv.create(home.venv, python)
         outcome = "adopted" if present else "created"
         _first_operation(context)
@@ -79,10 +86,16 @@ def _refuse_odd_place(path: str) -> None:
 
 def _make_home(context: Context) -> None:
     home = context.home
-    os.makedirs(home.root, exist_ok=True)
+    root = os.fsencode(home.root)
+    if not os.path.isdir(root):
+        os.makedirs(root, mode=0o755)
+        os.chmod(root, 0o755)  # whatever the umask: nobody else is to write there
+    disk.probe_links(root, root)
+    store, sample = os.fsencode(home.store), os.fsencode(home.venv) + b"/pyvenv.cfg"
+    stores.create(store)
+    disk.probe_links(sample if os.path.lexists(sample) else root, store)
     for directory in (home.history, home.snapshots):
-        os.makedirs(directory, mode=0o700, exist_ok=True)
-    stores.create(os.fsencode(home.store))
+        disk.make_private(os.fsencode(directory))
     if not _has_begun(home):
         history.write_head(home, Position(0, -1, ""))
 

@@ -1,5 +1,7 @@
 """The spare: a checkout of a wanted state, made to stand ready beside the live tree."""
 
+import errno
+import os
 from typing import NamedTuple
 
 from store import disk, layout, swap, trees
@@ -47,6 +49,8 @@ def make_ready(session: Session, name: str) -> Ready:
     except OSError as error:
         if steps.start is None or error.errno in disk.FULL:
             raise
+        if error.errno == errno.EXDEV and os.path.lexists(steps.start.path):  # it cannot be renamed (store.layered)
+            trees.bury_checkout(store, steps.start)
         trees.sweep(store, session.live, pinned)  # somebody rearranged that tree: it is of no more use
         checkout = layout.lay_out(store, name, state)
     return Ready(checkout, tuple(rescued))
