@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
 from store import digest, frames, manifests, segments
 from store.bundle import FOOTER, FRAME, MAGIC, ROW, Progress
+from store.errors import Changed, Damaged
 from store.manifests import Manifest, Part
+from store.store import Store
 from store.tree import Entry, Tree
 
 
@@ -29,6 +32,25 @@ class Written(NamedTuple):
     """Of the file."""
 
 
+def content(store: Store, entry: Entry) -> Iterator[bytes]:
+    """The bytes of a file of some state, a piece at a time: from its object or, where that was edited in place, from
+    its pristine copy. Raises Damaged where neither is intact."""
+    try:
+        fd = os.open(store.objects.path(entry), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        fd = -1
+    if fd >= 0:
+        with os.fdopen(fd, "rb", buffering=0):
+            if digest.of_open_file(fd) == (entry.digest, entry.size):
+                os.lseek(fd, 0, os.SEEK_SET)
+                yield from digest.Reading(fd)
+                return
+    copy = store.pristine.read(entry.digest)
+    if copy is None:
+        raise Damaged(f"No intact copy of {entry.object_name} is left.", "Run: sysvenv verify")
+    yield copy
+
+
 def write(
     file: BinaryIO,
     about: dict[str, Any],
@@ -40,19 +62,19 @@ def write(
     writing = _Writing(file)
     encoded = [segments.encode(share.tree) for share in shares]
     parts = (
-        Part(share.owner, share.kind, digest.of_bytes(content), guarded=True)
-        for share, content in zip(shares, encoded, strict=True)
+        Part(share.owner, share.kind, digest.of_bytes(segment), guarded=True)
+        for share, segment in zip(shares, encoded, strict=True)
     )
     manifest = manifests.encode(Manifest(tuple(parts), about))
-    for content in (manifest, *encoded):
-        writing.alone(digest.of_bytes(content), len(content), [content])
+    for described in (manifest, *encoded):
+        writing.alone(digest.of_bytes(described), len(described), [described])
     done, wanted = 0, _contents(shares)
     total = sum(entry.size for entry in wanted)
     for entry in wanted:
         if entry.size > FRAME:
             writing.alone(entry.digest, entry.size, pieces(entry))
         else:
-            writing.together(entry.digest, b"".join(pieces(entry)))
+            writing.together(entry.digest, b"".join(_as_named(entry.digest, pieces(entry))))
         done += entry.size
         if progress is not None:
             progress(done, total)
@@ -68,6 +90,16 @@ def _contents(shares: Iterable[Share]) -> list[Entry]:
             if entry.has_object:
                 found.setdefault(entry.digest, entry)
     return list(found.values())
+
+
+def _as_named(name: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The pieces, which must have that digest in the end."""
+    found = digest.Running()
+    for piece in pieces:
+        found.update(piece)
+        yield piece
+    if found.digest() != name:
+        raise Changed(f"The file with the digest {name} changed while it was read.", "Try again.")
 
 
 class _Writing:
@@ -86,7 +118,7 @@ class _Writing:
     def alone(self, name: str, size: int, pieces: Iterable[bytes]) -> None:
         """A content in a frame of its own, packed while it is read."""
         self._flush()
-        self._frame([(name, size)], frames.compressed(pieces))
+        self._frame([(name, size)], frames.compressed(_as_named(name, pieces)))
 
     def together(self, name: str, content: bytes) -> None:
         """A content that shares a frame with its neighbours."""

@@ -41,8 +41,9 @@ def summary(result: Checkup) -> str:
 class Progress:
     """A line on a terminal that tells how far something is, and is gone afterwards. Elsewhere: nothing."""
 
-    def __init__(self, screen: Screen) -> None:
+    def __init__(self, screen: Screen, verb: str = "Checked") -> None:
         self._screen = screen
+        self._verb = verb
         self._next = time.monotonic() + _SECONDS
         self._shown = False
 
@@ -52,7 +53,7 @@ class Progress:
             return
         self._next = time.monotonic() + _SECONDS
         self._shown = True
-        self._screen.overwrite(f"Checked {done:,} of {total:,} ({done * 100 // max(total, 1)} %)")
+        self._screen.overwrite(f"{self._verb} {done:,} of {total:,} ({done * 100 // max(total, 1)} %)")
 
     def clear(self) -> None:
         """Take the line away."""
