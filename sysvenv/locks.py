@@ -128,7 +128,12 @@ def _requirements(state: State) -> Lock:
         else:
             where = f" @ {source.url}" if source.direct else f"=={distribution.version}"
             lines.append(f"{_spelled(distribution)}{where} --hash=sha256:{source.sha256}")
-    head = [*_head(state, "Requirements"), "# Each digest is of the one file that was installed.", *_told(unknown), *own]
+    head = [
+        *_head(state, "Requirements"),
+        "# Each digest is of the one file that was installed.",
+        *_told(unknown),
+        *own,
+    ]
     return Lock("\n".join([*head, *lines]) + "\n", tuple(unknown))
 
 

@@ -28,7 +28,7 @@ class Past(NamedTuple):
 
 
 def origins(past: Past, manifest: str, operation: int, wanted: Iterable[Distribution]) -> dict[str, Origin]:
-    """Of each distribution of the state ``manifest``, reached at ``operation``, where it came from; unknown: left out."""
+    """Where each distribution of the state ``manifest``, reached at ``operation``, came from; not known: left out."""
     found = {}
     for distribution in wanted:
         origin = _origin(past, distribution, manifest, operation)

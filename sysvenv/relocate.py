@@ -60,7 +60,7 @@ def settings(text: bytes, values: Mapping[str, str]) -> bytes:
 
 
 def record(text: bytes, place: bytes, rewritten: Mapping[bytes, bytes]) -> bytes:
-    """The RECORD that lies at the tree path ``place``, right again for files that were rewritten (tree path -> text)."""
+    """The RECORD at the tree path ``place``, right again for files that were rewritten (tree path -> text)."""
     site = os.path.dirname(os.path.dirname(place))
     names = {os.path.relpath(path, site): content for path, content in rewritten.items()}
     rows = text.split(b"\n")

@@ -26,7 +26,7 @@ def script(python: bytes) -> bytes:
 
 def through_sh(python: bytes) -> bytes:
     """What it writes where the kernel would not take that."""
-    return b"#!/bin/sh\n'''exec' " + python + b' "$0" "$@"\n\' \'\'\'\nimport sys\nsys.exit(0)\n'
+    return b"#!/bin/sh\n'''exec' " + python + b" \"$0\" \"$@\"\n' '''\nimport sys\nsys.exit(0)\n"
 
 
 @pytest.mark.parametrize(

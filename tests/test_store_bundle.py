@@ -64,7 +64,7 @@ def test_what_is_put_in_comes_out(spec: Spec) -> None:
 def test_equal_states_give_equal_bytes(spec: Spec) -> None:
     """Whatever else the stores hold, in whatever order it came."""
     with worlds() as one, worlds() as other:
-        other.keep({b"earlier": File(b"x = 1\n"), **{path: node for path, node in reversed(spec.items())}})
+        other.keep({b"earlier": File(b"x = 1\n"), **dict(reversed(spec.items()))})
         assert written(one, one.keep(spec).tree) == written(other, other.keep(spec).tree)
 
 

@@ -39,6 +39,4 @@ def export(context: Context, target: str, form: str, file: str | None = None) ->
                 stream.write(lock.text)
         except OSError as error:
             raise SysvenvError(f"{path} cannot be written: {error.strerror}", "Choose another: -o FILE") from None
-    return Exported(
-        target, form, lock.text, len(state.distributions), lock.unknown, path, tuple(state.session.notes)
-    )
+    return Exported(target, form, lock.text, len(state.distributions), lock.unknown, path, tuple(state.session.notes))

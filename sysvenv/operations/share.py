@@ -9,7 +9,7 @@ from typing import NamedTuple
 from store import bundle, bundling
 from store.errors import StoreError
 from store.tree import Entry
-from sysvenv import dists, fit, neutral, passport, snapshots, venv
+from sysvenv import dists, fit, neutral, passport, venv
 from sysvenv.errors import SysvenvError
 from sysvenv.fit import Target
 from sysvenv.neutral import Neutral
@@ -60,7 +60,9 @@ def share(
     try:
         made = neutral.neutral(state.session.store, state.manifest, _places(context))
     except ValueError as error:
-        raise SysvenvError(f"{target} cannot be shared: {error}.", "Change that, and share the state after it.") from None
+        raise SysvenvError(
+            f"{target} cannot be shared: {error}.", "Change that, and share the state after it."
+        ) from None
     described = _passport(state, fit.probe(state.interpreter.base), made)
     written = _write(path, state, made, described, progress)
     kinds = {item.name: item.source for item in described.items}
