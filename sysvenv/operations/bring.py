@@ -1,4 +1,4 @@
-"""Import: a state from another machine gets a name here, and `restore` switches to it. The environment stays as it is."""
+"""Import: a state from another machine gets a name here; `restore` switches to it. The environment stays as it is."""
 
 from __future__ import annotations
 
