@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -20,11 +19,10 @@ from store.tree import DIRECTORY, FILE, LINK, Entry
 from store.untrusted import check, stays_inside
 from sysvenv import manifest as manifests
 from sysvenv import redact, relocate
-from sysvenv.passport import PLACE
+from sysvenv.passport import PLACE, PYTHON
 
 SCANNED = 16 << 20
 """Bytes: a larger file is not looked into. Scripts and path files have some hundred."""
-_PYTHON = re.compile(rb"bin/(?:python|pypy|graalpy)[0-9.]*t?")
 _BASE = "/@sysvenv@/python"
 _SETTINGS = {
     "home": f"{_BASE}/bin",
@@ -94,7 +92,7 @@ class _Work:
                     yield path, entry._replace(target=target)
             elif entry.kind == DIRECTORY:
                 yield path, entry._replace(mode=entry.mode & 0o777)
-            elif not (_PYTHON.fullmatch(path) and self._is_binary(entry)):
+            elif not (PYTHON.fullmatch(path.decode()) and self._is_binary(entry)):
                 yield path, self._file(path, entry)._replace(mode=entry.mode & 0o777, twin=0)
             else:
                 self.pythons.append(path.decode())
@@ -126,7 +124,7 @@ class _Work:
                 target = os.path.relpath(target[len(place) + 1 :], os.path.dirname(path) or b".")
         if stays_inside(path, target):
             return target
-        if _PYTHON.fullmatch(path):
+        if PYTHON.fullmatch(path.decode()):
             self.pythons.append(path.decode())
         else:
             self._links.append(path)

@@ -6,8 +6,11 @@ and shown, or names files of the tree it came with.
 
 # No `from __future__ import annotations`: NamedTuple compiles string annotations, 0.15 ms a field.
 
+import re
 from typing import Any, NamedTuple
 
+PYTHON = re.compile(r"bin/(?:python|pypy|graalpy)[0-9.]*t?")
+"""Where an environment has its interpreter: these paths are made anew on each machine."""
 PLACE = b"/@sysvenv@/venv"
 """What stands in the files of a bundle for the path of the environment. No shell needs to quote it."""
 _LONGEST = 300
@@ -63,13 +66,16 @@ def to_json(passport: Passport) -> dict[str, Any]:
 
 def from_json(value: dict[str, Any]) -> Passport:
     """The inverse. Raises ValueError, KeyError or TypeError for what to_json cannot have made."""
+    pythons = _words(value["pythons"])
+    if not all(PYTHON.fullmatch(path) for path in pythons):
+        raise ValueError("its passport names interpreters in odd places")
     return Passport(
         **{key: _word(value[key]) for key in _WORDS},
         items=tuple(
             Item(_word(item["name"]), _word(item["version"]), _words(item["tags"]), _word(item["source"]))
             for item in value["items"]
         ),
-        pythons=_words(value["pythons"], 4096),
+        pythons=pythons,
         rewritten=_words(value["rewritten"], 4096),
         origins={_word(name): _origin(each) for name, each in value["origins"].items()},
     )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
+import stat
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -22,7 +22,6 @@ from sysvenv.operations.share import SUFFIX
 from sysvenv.passport import Passport
 from sysvenv.snapshots import Snapshot
 
-_PYTHONS = re.compile(r"bin/(?:python|pypy|graalpy)[0-9.]*t?")
 _BLOCK = 4096
 """What a file takes on disk beside its bytes: its inode and the rest of its last block."""
 
@@ -89,6 +88,8 @@ def bring(
 def is_bundle(file: str) -> bool:
     """Whether a file is, or by its name should be, a bundle. Raises SysvenvError where it cannot be read."""
     try:
+        if not stat.S_ISREG(os.stat(file).st_mode):
+            raise SysvenvError(f"{file} is no regular file.", "Save what it gives into one first.")
         with open(file, "rb") as stream:
             head = stream.read(len(bundle.NAMED))
     except OSError as error:
@@ -153,10 +154,7 @@ def _passport(opened: Bundle) -> Passport:
 
 def _check(context: Context, opened: Bundle, described: Passport) -> None:
     try:
-        if not all(_PYTHONS.fullmatch(path) for path in described.pythons):
-            raise ValueError("its passport names interpreters in odd places")
-        site = described.site.encode()
-        ours = {*hook.files(context.tool_python, site), trees.MARKER, UV_LOCK}
+        ours = {*hook.files(context.tool_python, described.site.encode()), trees.MARKER, UV_LOCK}
         arrive.check(opened.tree, described, ours)
     except ValueError as error:
         raise _refused(opened, str(error)) from None

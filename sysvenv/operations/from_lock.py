@@ -47,10 +47,10 @@ def install_aside(
 ) -> Brought:
     """Have pip install what ``file`` lists, aside, and name the state. Raises SysvenvError where pip cannot."""
     started = time.perf_counter()
-    text = _text(file)
+    kind, text = _kind(file), _text(file)
     chosen = bring.choose_name(context, file, name)
     target = bring.target_of(context, python)
-    outcome = Brought(chosen, os.path.abspath(file), _kind(file), target.version, 0, 0, 0, dry_run=dry_run)
+    outcome = Brought(chosen, os.path.abspath(file), kind, target.version, 0, 0, 0, dry_run=dry_run)
     with tempfile.TemporaryDirectory(prefix="sysvenv-import-") as scratch:
         asked = _asked(text, os.path.abspath(file), outcome.kind, target, scratch)
         if dry_run:
