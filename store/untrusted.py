@@ -69,7 +69,9 @@ def _about_entry(path: bytes, entry: Entry) -> str:
         return f"has the mode {entry.mode:o}"
     elif entry.mode & _needed(entry) != _needed(entry):
         return f"has the mode {entry.mode:o}, which keeps its owner out"
-    if entry.kind == FILE and (entry.size < 0 or entry.twin or (entry.size == 0) != (entry.digest == _EMPTY)):
+    if entry.twin:
+        return "is numbered as a twin, which only a store does"
+    if entry.kind == FILE and (entry.size < 0 or (entry.size == 0) != (entry.digest == _EMPTY)):
         return f"is a file of {entry.size} bytes that are not what its digest says"
     return "" if -_LATEST < entry.mtime < _LATEST else "has an impossible time"
 

@@ -67,7 +67,7 @@ def to_json(passport: Passport) -> dict[str, Any]:
 def from_json(value: dict[str, Any]) -> Passport:
     """The inverse. Raises ValueError, KeyError or TypeError for what to_json cannot have made."""
     pythons = _words(value["pythons"])
-    if not all(PYTHON.fullmatch(path) for path in pythons):
+    if not all(PYTHON.fullmatch(path) for path in pythons) or len(set(pythons)) < len(pythons):
         raise ValueError("its passport names interpreters in odd places")
     return Passport(
         **{key: _word(value[key]) for key in _WORDS},

@@ -83,8 +83,10 @@ def _requoted(text: bytes, old: bytes, new: bytes) -> bytes:
     quoted, quoted_old = _quoted(new), _quoted(old)
     if quoted_old != old:
         return text.replace(quoted_old, quoted)
+    if quoted == new:
+        return text
     bare = re.compile(rb"(?<=[ =])" + re.escape(old) + rb"(?=[\s;])")
-    return bare.sub(lambda _: quoted, text)
+    return bare.sub(lambda _: quoted, text.replace(b"'%b'" % old, quoted))
 
 
 def _quoted(path: bytes) -> bytes:

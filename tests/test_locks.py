@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from sysvenv import history, locks, origins, pylock, toml
+from sysvenv.cli.export import command
 from sysvenv.dists import Change, Distribution
 from sysvenv.errors import SysvenvError
 from sysvenv.history import Operation
@@ -179,6 +180,12 @@ def test_strings_of_strangers_in_toml() -> None:
     """Quotes, backslashes and what a terminal would obey stay within their string."""
     odd = SIX._replace(version='1"\\\n\x7f\x1b😀')
     assert toml.parse(exported("pylock", (odd,)).text)["packages"][0]["version"] == odd.version
+
+
+def test_the_command_offers_every_format() -> None:
+    """The option names them itself, so that --help needs no more than click."""
+    form = next(option for option in command.params if option.name == "form")
+    assert tuple(form.type.choices) == locks.FORMATS  # type: ignore[attr-defined]
 
 
 # --- reading pylock ------------------------------------------------------------------------------------
