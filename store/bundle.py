@@ -268,7 +268,12 @@ def _writing(places: Sequence[tuple[bytes, Entry]]) -> Iterator[Take]:
             fd = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             opened.callback(os.close, fd)
             files.append((fd, entry))
-        yield lambda piece: [disk.write_whole(fd, piece) for fd, _ in files]
+
+        def take(piece: bytes) -> None:
+            for fd, _ in files:
+                disk.write_whole(fd, piece)
+
+        yield take
         for fd, entry in files:
             os.fchmod(fd, entry.mode & ~NOT_RESTORED)
             os.utime(fd, ns=(entry.mtime, entry.mtime))

@@ -35,7 +35,8 @@ def read(text: str, path: str) -> Wanted:
         value = toml.parse(text)
         if not str(value["lock-version"]).startswith("1."):
             raise SysvenvError(f"{path} is a lock of version {value['lock-version']}; only 1 is known.", _HINT)
-        lines, links = [], []
+        lines: list[str] = []
+        links: list[str] = []
         for package in value.get("packages", []):
             lines.append(_requirement(package, path))
             links += _links(package, os.path.dirname(os.path.abspath(path)))

@@ -216,12 +216,23 @@ def test_a_flipped_bit(here: Tiny, tmp_path: Path, forgery: Forgery) -> None:
 
 
 def test_a_flipped_bit_under_a_right_digest(here: Tiny, tmp_path: Path, forgery: Forgery) -> None:
-    """Somebody who changes a byte can make the last digest right again: everything within is compared too."""
-    whole = bytes(forgery)
-    for at in range(0, len(whole) - 16, max(len(whole) // 80, 1)):
+    """Somebody who changes a byte can make the last digest right again: everything within is compared too.
+
+    What is taken nevertheless (zstd has bits that mean nothing) is the same to the byte once it is unpacked.
+    """
+    whole, place, outcomes = bytes(forgery), tmp_path / "odd.sysvenv", []
+    for at in range(0, len(whole) - 16, max(len(whole) // 200, 1)):
         flipped = bytearray(whole)
         flipped[at] ^= 0x10
-        refused(here, tmp_path, resealed(bytes(flipped)))
+        place.write_bytes(resealed(bytes(flipped)))
+        try:
+            with Bundle(os.fsencode(place)) as opened:
+                opened.verify()
+                assert (opened.tree, opened.manifest.about) == (forgery.tree, json.loads(json.dumps(forgery.about)))
+            outcomes.append("taken")
+        except StoreError:
+            outcomes.append("refused")
+    assert outcomes.count("refused") > 0.9 * len(outcomes)
 
 
 def test_something_behind_the_end(here: Tiny, tmp_path: Path, forgery: Forgery) -> None:
@@ -443,6 +454,7 @@ def test_a_file_that_changes_while_it_is_read(
     here: Tiny, tmp_path: Path, forgery: Forgery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is read twice, and compared twice: what is written the second time is what was verified, or nothing is."""
+    forgery.add(b"bin/large", os.urandom(1 << 18))  # more than Python reads ahead
     place = tmp_path / "moving.sysvenv"
     place.write_bytes(bytes(forgery))
     verify = Bundle.verify

@@ -215,7 +215,7 @@ def test_nothing_of_the_other_place_is_left(ann: Environment, bob: Environment) 
     later = {path for path in there if b"later" in path}
     assert here.keys() == there.keys() - later
     for path, seen in here.items():
-        if seen != there[path]:
+        if seen != there[path] and not re.fullmatch(rb"bin/python[0-9.]*", path):
             assert os.fsencode(bob.home.root) in b"".join(x for x in seen if isinstance(x, bytes)) or path.endswith(
                 b".dist-info/RECORD"
             ), path

@@ -61,9 +61,12 @@ def with_origins(session: Session, captured: Captured, origins: Mapping[str, Any
 def settle_in(root: bytes, tree: Mapping[bytes, Entry], passport: Passport, target: Target, place: bytes) -> None:
     """Make the tree at ``root`` right for ``place``: its interpreter, and what its files say. Their mtimes stay, for
     no bytecode that could outlive its source came along."""
-    for path in passport.pythons:
-        os.makedirs(os.path.dirname(os.path.join(root, path.encode())), exist_ok=True)
-        os.symlink(target.base, os.path.join(root, path.encode()))
+    mtime = tree[b"pyvenv.cfg"].mtime
+    for python in passport.pythons:
+        link = os.path.join(root, python.encode())
+        os.makedirs(os.path.dirname(link), exist_ok=True)
+        os.symlink(target.base, link)
+        os.utime(link, ns=(mtime, mtime), follow_symlinks=False)  # the same each time, so that states are
     texts: dict[bytes, bytes] = {}
     for path in (b"pyvenv.cfg", *(each.encode() for each in passport.rewritten)):
         text = texts.get(path) or disk.read(os.path.join(root, path))

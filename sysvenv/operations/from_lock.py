@@ -23,6 +23,7 @@ from sysvenv.operations.bring import Brought
 from sysvenv.operations.capture import Captured
 from sysvenv.operations.record import origins_of
 from sysvenv.operations.session import Context, Session
+from sysvenv.operations.share import SUFFIX
 
 _STDERR = 2
 
@@ -74,7 +75,7 @@ def _kind(file: str) -> str:
     if file.endswith((".txt", ".in")):
         return "requirements"
     raise SysvenvError(
-        f"{file} is neither a bundle (*{bring.SUFFIX}), nor a lock (pylock.toml), nor requirements (*.txt).",
+        f"{file} is neither a bundle (*{SUFFIX}), nor a lock (pylock.toml), nor requirements (*.txt).",
         "Make a bundle where the environment is: sysvenv share NAME",
     )
 
