@@ -39,6 +39,8 @@ class Lock(NamedTuple):
     """An exported state."""
 
     text: str
+    listed: int
+    """How many distributions are in it."""
     unknown: tuple[str, ...]
     """ "six 1.16.0: why it is not in the lock" """
 
@@ -122,7 +124,7 @@ def _requirements(state: State) -> Lock:
     for distribution in _sorted(state):
         source = _source(state, distribution)
         if source.missing and distribution.name in _OWN:
-            own.append(f"# {_spelled(distribution)}=={distribution.version} comes with an environment")
+            own.append(_brought(distribution))
         elif source.missing:
             unknown.append(_missing(distribution, source.missing))
         else:
@@ -134,7 +136,11 @@ def _requirements(state: State) -> Lock:
         *_told(unknown),
         *own,
     ]
-    return Lock("\n".join([*head, *lines]) + "\n", tuple(unknown))
+    return Lock("\n".join([*head, *lines]) + "\n", len(lines), tuple(unknown))
+
+
+def _brought(distribution: Distribution) -> str:
+    return f"# {_spelled(distribution)}=={distribution.version} comes with an environment"
 
 
 def _freeze(state: State) -> Lock:
@@ -147,7 +153,7 @@ def _freeze(state: State) -> Lock:
             continue
         editable = isinstance(direct.get("dir_info"), dict) and direct["dir_info"].get("editable") is True
         lines.append(f"-e {direct['url']}  # {name}" if editable else f"{name} @ {_pinned(direct)}")
-    return Lock("".join(f"{line}\n" for line in lines), ())
+    return Lock("".join(f"{line}\n" for line in lines), len(lines), ())
 
 
 def _pinned(direct_url: Mapping[str, Any]) -> str:
@@ -168,28 +174,31 @@ def _json(state: State) -> Lock:
             for distribution in _sorted(state)
         ],
     }
-    return Lock(json.dumps(value, indent=2) + "\n", ())
+    return Lock(json.dumps(value, indent=2) + "\n", len(state.distributions), ())
 
 
 def _pylock(state: State) -> Lock:
     minor = ".".join(state.python.split(".")[:2])
-    blocks, unknown = [], []
+    blocks, unknown, own = [], [], []
     for distribution in _sorted(state):
         block, missing = _package(state, distribution)
-        if missing and distribution.name not in _OWN:
-            unknown.append(_missing(distribution, missing))
         if not missing:
             blocks.append(block)
+        elif distribution.name in _OWN:
+            own.append(_brought(distribution))
+        else:
+            unknown.append(_missing(distribution, missing))
     head = [
         *_head(state, "Lock (PEP 751)"),
         *_told(unknown),
+        *own,
         'lock-version = "1.0"',
         f"requires-python = {_text(f'=={minor}.*')}",
         'created-by = "sysvenv"',
     ]
     if not blocks:
         head.append("packages = []")
-    return Lock("\n".join([*head, *blocks]) + "\n", tuple(unknown))
+    return Lock("\n".join([*head, *blocks]) + "\n", len(blocks), tuple(unknown))
 
 
 def _package(state: State, distribution: Distribution) -> tuple[str, str]:

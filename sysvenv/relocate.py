@@ -79,10 +79,13 @@ def _named(place: bytes) -> re.Pattern[bytes]:
 
 
 def _requoted(text: bytes, old: bytes, new: bytes) -> bytes:
-    """Of activate files (venv's, virtualenv's, uv's) each path is quoted whole, or bare where no shell needs that."""
+    """Of activate files (venv's, virtualenv's, uv's) each path is quoted whole, or bare where no shell needs that.
+
+    Quotes stay when they are not needed any more: Nushell and xonsh want them always.
+    """
     quoted, quoted_old = _quoted(new), _quoted(old)
     if quoted_old != old:
-        return text.replace(quoted_old, quoted)
+        return text.replace(quoted_old, quoted if quoted != new else b"'%b'" % new)
     if quoted == new:
         return text
     bare = re.compile(rb"(?<=[ =])" + re.escape(old) + rb"(?=[\s;])")

@@ -145,6 +145,7 @@ def test_pylock() -> None:
         "type": "git", "url": "https://git.example/src", "requested-revision": "v1", "commit-id": "c0ffee",
     }  # fmt: skip
     assert [each.split()[0] for each in lock.unknown] == ["mine", "sec"]
+    assert lock.listed == 4 and "# pip==24.0 comes with an environment" in lock.text
 
 
 def test_pylock_without_an_address() -> None:

@@ -50,13 +50,20 @@ def test_shebangs(old: bytes, text: bytes, new: bytes, expected: bytes) -> None:
 @pytest.mark.parametrize("new", [NEW, LONG, b"/a b/venv"], ids=["short", "long", "with a blank"])
 def test_there_and_back(new: bytes) -> None:
     """By way of the neutral place every form comes back as it was."""
-    for text in (script(OLD + b"/bin/python"), b'VIRTUAL_ENV="' + OLD + b'"\n', b"VIRTUAL_ENV=" + OLD + b"\n"):
+    for text in (script(OLD + b"/bin/python"), b'VIRTUAL_ENV="' + OLD + b'"\n', b"VIRTUAL_ENV='" + OLD + b"'\n"):
         neutral = relocate.relocated(text, OLD, PLACE)
         assert neutral is not None and b"ann" not in neutral
         there = relocate.relocated(neutral, PLACE, new)
         assert there is not None and PLACE not in there
         again = relocate.relocated(there, new, PLACE)
         assert again is not None and relocate.relocated(again, PLACE, OLD) == text
+
+
+def test_quotes_that_came_stay() -> None:
+    """A bare path gets quotes where the shell needs them, and keeps them afterwards: other shells want them always."""
+    there = relocate.relocated(b"VIRTUAL_ENV=%b\n" % OLD, OLD, b"/a b/venv")
+    assert there == b"VIRTUAL_ENV='/a b/venv'\n"
+    assert relocate.relocated(there, b"/a b/venv", NEW) == b"VIRTUAL_ENV='%b'\n" % NEW
 
 
 @pytest.mark.parametrize(

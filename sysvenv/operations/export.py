@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import NamedTuple
 
 from sysvenv import locks
 from sysvenv.errors import SysvenvError
 from sysvenv.operations.past import known
 from sysvenv.operations.session import Context
+
+
+_PYLOCK = re.compile(r"pylock\.([^.]+\.)?toml")
 
 
 class Exported(NamedTuple):
@@ -18,6 +22,7 @@ class Exported(NamedTuple):
     format: str
     text: str
     distributions: int
+    """How many are in it."""
     unknown: tuple[str, ...]
     """ "six 1.16.0: why it is not in it" """
     file: str = ""
@@ -39,4 +44,7 @@ def export(context: Context, target: str, form: str, file: str | None = None) ->
                 stream.write(lock.text)
         except OSError as error:
             raise SysvenvError(f"{path} cannot be written: {error.strerror}", "Choose another: -o FILE") from None
-    return Exported(target, form, lock.text, len(state.distributions), lock.unknown, path, tuple(state.session.notes))
+    notes = [*state.session.notes]
+    if path and form == "pylock" and not _PYLOCK.fullmatch(os.path.basename(path)):
+        notes.append("uv takes a lock only if it is called pylock.toml or pylock.NAME.toml (PEP 751).")
+    return Exported(target, form, lock.text, lock.listed, lock.unknown, path, tuple(notes))
