@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from forged import Block, Forgery, file, link, resealed
@@ -204,6 +205,7 @@ def test_cut_short(here: Tiny, tmp_path: Path, forgery: Forgery, part: float) ->
     """Wherever a download ended."""
     whole = bytes(forgery)
     assert "refused" in refused(here, tmp_path, whole[: int(len(whole) * part)])
+    assert "it is cut short" in refused(here, tmp_path, whole[:40])
 
 
 def test_a_flipped_bit(here: Tiny, tmp_path: Path, forgery: Forgery) -> None:
@@ -408,6 +410,19 @@ def test_a_manifest_that_makes_no_sense(here: Tiny, tmp_path: Path, forgery: For
     assert "refused" in refused(here, tmp_path, bytes(forgery))
 
 
+def test_a_manifest_about_nothing(here: Tiny, tmp_path: Path, forgery: Forgery) -> None:
+    """What it says of itself is an object of JSON."""
+    forgery.about = []  # type: ignore[assignment]
+    assert "its manifest makes no sense" in refused(here, tmp_path, bytes(forgery))
+
+
+def test_too_many_entries_for_anybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same limit holds for what is shared."""
+    monkeypatch.setattr(untrusted, "MOST_ENTRIES", 1)
+    with pytest.raises(ValueError, match="lists 2 files"):
+        untrusted.check({b"a": file(b""), b"b": file(b"")})
+
+
 # --- what no environment is -----------------------------------------------------------------------------
 
 
@@ -450,8 +465,13 @@ def test_a_file_that_only_sysvenv_lays(here: Tiny, tmp_path: Path, forgery: Forg
     assert "only sysvenv itself lays down" in refused(here, tmp_path, bytes(forgery))
 
 
+@pytest.mark.parametrize("change", [lambda stream: stream.write(b"\0\0\0\0"), lambda stream: stream.truncate()])
 def test_a_file_that_changes_while_it_is_read(
-    here: Tiny, tmp_path: Path, forgery: Forgery, monkeypatch: pytest.MonkeyPatch
+    here: Tiny,
+    tmp_path: Path,
+    forgery: Forgery,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[BinaryIO], object],
 ) -> None:
     """It is read twice, and compared twice: what is written the second time is what was verified, or nothing is."""
     forgery.add(b"bin/large", os.urandom(1 << 18))  # more than Python reads ahead
@@ -463,7 +483,7 @@ def test_a_file_that_changes_while_it_is_read(
         verify(self)
         with open(place, "r+b") as stream:
             stream.seek(self._frames[-1].offset)
-            stream.write(b"\0\0\0\0")
+            change(stream)
 
     monkeypatch.setattr(Bundle, "verify", changed)
     with pytest.raises(Refused):

@@ -20,6 +20,7 @@ from tiny import ONE, Tiny
 
 from store import objects
 from store.bundle import Bundle
+from store.errors import StoreError
 from sysvenv import history, passport, snapshots
 from sysvenv.cli.boundary import run
 from sysvenv.config import Config
@@ -206,9 +207,9 @@ def test_it_can_be_activated(bob: Environment, shell: list[str]) -> None:
         pytest.skip(f"{shell[0]} is not installed")
     suffix = {"fish": ".fish", "csh": ".csh"}.get(shell[0], "")
     source = "." if shell[0] in ("sh", "bash", "zsh") else "source"
-    command = (
-        f"{source} '{bob.venv}/bin/activate{suffix}'; python -c 'import sys; print(sys.prefix)'; echo $VIRTUAL_ENV"
-    )
+    first = "set prompt=x; " if shell[0] == "csh" else ""  # venv's own file asks for it
+    place = f"'{bob.venv}/bin/activate{suffix}'"
+    command = f"{first}{source} {place}; python -c 'import sys; print(sys.prefix)'; echo $VIRTUAL_ENV"
     assert output(*shell, "-c", command).splitlines()[-2:] == [str(bob.venv)] * 2
 
 
@@ -260,7 +261,7 @@ def test_the_store_is_sound_after_an_import(bob: Environment) -> None:
 
 
 def test_it_can_be_shared_on(ann: Environment, bob: Environment, bundle: Path, tmp_path: Path) -> None:
-    """From the second machine it goes out as it came, byte for byte; but quotes its activate files needed there stay."""
+    """From the second machine it goes out as it came, to the byte; but quotes its activate files needed there stay."""
     share.share(bob.context, "stack", str(tmp_path / "on"))
     if " " not in str(bob.venv):
         assert (tmp_path / "on").read_bytes() == bundle.read_bytes()
@@ -400,6 +401,59 @@ def test_what_leads_out_of_the_environment_is_left_out_and_told(tiny: Tiny, tmp_
     assert os.readlink(tmp_path / "out/bin/own") == "python3"
     assert about["pythons"] == ["bin/python"]
     assert not (tmp_path / "out/bin/tool").is_symlink()
+
+
+def test_a_copied_interpreter_stays(tiny: Tiny, tmp_path: Path) -> None:
+    """venv --copies puts the program itself into bin: the other machine has its own, and a link to that."""
+    (tiny.root / "venv/bin/python3").unlink()
+    (tiny.root / "venv/bin/python3").write_bytes(b"\x7fELF\0 and so on")
+    _, files, about = shared(tiny, tmp_path)
+    assert about["pythons"] == ["bin/python", "bin/python3"] and b"bin/python3" not in files
+    bring.bring(tiny.context, str(tmp_path / "it.sysvenv"), "back")
+    rewind.restore(tiny.context, "back")
+    assert os.path.realpath(tiny.root / "venv/bin/python3") == os.path.realpath(sys.executable)
+
+
+def test_what_is_lost_cannot_be_shared(tiny: Tiny, tmp_path: Path) -> None:
+    """A content of which no copy is intact: the error says so, and no bundle is begun."""
+    (tiny.site / "large.bin").write_bytes(os.urandom(20 << 20))
+    (tiny.site / "large.pth").write_text("")
+    with open(tiny.site / "demo-1.0.dist-info/RECORD", "a") as record_file:
+        record_file.write("large.bin,,\n")
+    label.snapshot(tiny.context, "it")
+    for path in (tiny.root / "store/pristine").rglob("*.zst"):
+        path.unlink()
+    (tiny.site / "large.bin").write_bytes(b"edited in place")
+    with pytest.raises(StoreError, match="No intact copy"):
+        share.share(tiny.context, "it", str(tmp_path / "it.sysvenv"))
+    assert not list(tmp_path.glob("it.sysvenv*"))
+
+
+def test_a_python_that_is_gone(tiny: Tiny, tmp_path: Path) -> None:
+    """Neither side can tell what fits without it: both say what to do."""
+    gone = tmp_path / "python"
+    os.symlink(os.path.realpath(sys.executable), gone)
+    (tiny.root / "venv/bin/python").unlink()
+    os.symlink(gone, tiny.root / "venv/bin/python")
+    shared(tiny, tmp_path)
+    gone.unlink()
+    with pytest.raises(SysvenvError, match="which is gone"):
+        share.share(tiny.context, "it", str(tmp_path / "again.sysvenv"))
+    with pytest.raises(SysvenvError, match="Python is gone"):
+        bring.bring(tiny.context, str(tmp_path / "it.sysvenv"), "back")
+    with pytest.raises(SysvenvError, match="no Python at"):
+        bring.bring(tiny.context, str(tmp_path / "it.sysvenv"), "back", python=str(gone))
+    assert bring.bring(tiny.context, str(tmp_path / "it.sysvenv"), "back", python=sys.executable).name == "back"
+
+
+@pytest.mark.parametrize("name", ["directory", "fifo", "latin.txt"])
+def test_what_is_no_file_to_import(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A sentence, and no waiting for ever."""
+    monkeypatch.setenv("SYSVENV_HOME", str(tiny.root))
+    (tmp_path / "directory").mkdir()
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "latin.txt").write_bytes(b"caf\xe9\n")
+    assert run(["import", str(tmp_path / name)]) == 1
 
 
 def test_a_setuid_file_travels_without_that(tiny: Tiny, tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ from sysvenv.errors import SysvenvError
 from sysvenv.operations.past import known
 from sysvenv.operations.session import Context
 
-
 _PYLOCK = re.compile(r"pylock\.([^.]+\.)?toml")
 
 
