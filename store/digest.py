@@ -20,6 +20,21 @@ def of_bytes(content: bytes | memoryview) -> str:
     return xxhash.xxh3_128_hexdigest(content)
 
 
+class Running:
+    """The digest of bytes that come piece by piece."""
+
+    def __init__(self) -> None:
+        self._state = xxhash.xxh3_128()
+
+    def update(self, piece: bytes) -> None:
+        """Add a piece."""
+        self._state.update(piece)
+
+    def digest(self) -> str:
+        """The digest of all pieces so far."""
+        return self._state.hexdigest()
+
+
 class Reading:
     """What can be read from ``fd``, from its present position on: its pieces, and then the digest of them all."""
 

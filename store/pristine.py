@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import os
 import struct
-import sys
 from collections.abc import Iterable, Iterator, Mapping
-from types import ModuleType
 from typing import BinaryIO, NamedTuple
 
-from store import digest, disk
+from store import digest, disk, frames
 from store.errors import Changed, Damaged
 from store.tree import Entry
 
@@ -21,7 +19,6 @@ MAGIC = b"sysvenv pristine 1\n"
 _FOOTER = struct.Struct("<QQ16s")  # offset and length of the table, its XXH3-128
 FRAME = 1 << 20
 """Files are compressed together in frames of about this many bytes: good ratio, and one file costs one frame."""
-LEVEL = 3
 
 
 class Member(NamedTuple):
@@ -92,7 +89,7 @@ class Pristine:
         with open(member.archive, "rb") as file:
             file.seek(member.frame_offset)
             try:
-                frame = _decompress(file.read(member.frame_length))
+                frame = frames.decompress(file.read(member.frame_length))
             except ValueError as error:
                 raise Damaged(f"{os.fsdecode(member.archive)}: {error}.", "Run: sysvenv verify") from None
         return frame[member.offset : member.offset + member.size]
@@ -247,7 +244,7 @@ class Archive:
         place = self._pristine.archive_path(segment) if replace else self._place(segment)
         if self._file is None or place is None:
             return self._copies
-        table = _compress(b"".join(self._rows))
+        table = frames.compress(b"".join(self._rows))
         start = self._file.tell()
         self._file.write(table + _FOOTER.pack(start, len(table), bytes.fromhex(digest.of_bytes(table))))
         self._file.close()
@@ -273,7 +270,7 @@ class Archive:
 
     def _flush(self) -> None:
         if self._parts:
-            self._write_frame(self._names, [_compress(b"".join(self._parts))])
+            self._write_frame(self._names, [frames.compress(b"".join(self._parts))])
             self._names, self._parts, self._held = [], [], 0
 
     def _add_large(self, entry: Entry, path: bytes) -> None:
@@ -285,7 +282,7 @@ class Archive:
             self._flush()
             source.seek(0)
             reading = digest.Reading(source.fileno())
-            self._write_frame([(entry.digest, entry.size)], _compressed(reading))
+            self._write_frame([(entry.digest, entry.size)], frames.compressed(reading))
             if reading.digest() != entry.digest:
                 raise _changed(path)
 
@@ -318,41 +315,9 @@ def _read_table(file: BinaryIO) -> bytes:
     table = file.read(length)
     if digest.of_bytes(table) != name.hex():
         raise ValueError("its table does not match its digest")
-    return _decompress(table)
+    return frames.decompress(table)
 
 
 def _row(line: bytes) -> tuple[str, list[int]]:
     name, *numbers = line.split()
     return name.decode("ascii"), [int(number) for number in numbers]
-
-
-def _compress(content: bytes) -> bytes:
-    packed: bytes = _zstd().compress(content, LEVEL)
-    return packed
-
-
-def _compressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """One frame of all ``pieces``, a piece at a time."""
-    compressor = _zstd().ZstdCompressor(LEVEL)
-    for piece in pieces:
-        yield compressor.compress(piece)
-    yield compressor.flush()
-
-
-def _decompress(content: bytes) -> bytes:
-    """Raises ValueError for what is not zstd, or is cut short."""
-    zstd = _zstd()
-    try:
-        unpacked: bytes = zstd.decompress(content)
-    except (zstd.ZstdError, EOFError) as error:
-        raise ValueError(str(error)) from None
-    return unpacked
-
-
-def _zstd() -> ModuleType:
-    """Imported when it is wanted: undo hardly ever does."""
-    if sys.version_info >= (3, 14):
-        from compression import zstd
-    else:
-        from backports import zstd
-    return zstd

@@ -271,11 +271,11 @@ def _text(path: str) -> str | None:
 
 
 def _parsed(text: str, path: str) -> dict[str, Any]:
-    import tomli
+    from sysvenv import toml
 
     try:
-        return tomli.loads(text)
-    except (tomli.TOMLDecodeError, RecursionError) as error:
+        return toml.parse(text)
+    except ValueError as error:
         raise SysvenvError(f"{path} is not valid TOML: {error}", _MEND) from error
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from sysvenv.errors import SysvenvError
+from sysvenv.relocate import record, relocated
 
 if TYPE_CHECKING:
     import subprocess
@@ -62,15 +63,6 @@ except subprocess.CalledProcessError as error:
 except (OSError, ValueError) as error:
     sys.exit(str(error))
 '''
-
-# What pip (distlib) and uv write: `#!PYTHON`, or where that has blanks or is too long for the kernel, through
-# sh.
-_SHEBANG = re.compile(
-    rb"\A#!(?:/bin/sh\n'''exec' )?"
-    rb"(?P<quote>[\"']?)(?P<python>/[^\n]*?)(?P=quote)"
-    rb"(?: \"\$0\" \"\$@\"\n' ''')?\n"
-)
-
 
 _ANOTHER = "give another: --python PATH"
 
@@ -143,18 +135,16 @@ def relocate(root: str, place: str) -> None:
     """Make the fresh environment in `root` one that is right at `place`. Raises OSError."""
     old, new = os.fsencode(root), os.fsencode(place)
     rewritten = {}
-    for path in _files(old + b"/bin"):
-        text = _relocated_script(path, old, new)
+    for path in [*_files(old + b"/bin"), old + b"/pyvenv.cfg"]:
+        text = relocated(_read(path), old, new)
         if text is not None:
             _rewrite(path, text)
-            rewritten[path] = text
-    settings = old + b"/pyvenv.cfg"
-    with open(settings, "rb") as file:
-        text = file.read()
-    if old in text:
-        _rewrite(settings, text.replace(old, new))
-    for record in _records(old):
-        _mend_record(record, rewritten)
+            rewritten[os.path.relpath(path, old)] = text
+    for path in _records(old):
+        text = _read(path)
+        mended = record(text, os.path.relpath(path, old), rewritten)
+        if mended != text:
+            _rewrite(path, mended)
     _drop_bytecode(old)
 
 
@@ -226,57 +216,6 @@ def _last_line(done: subprocess.CompletedProcess[str]) -> str:
     return lines[-1].strip() if lines else f"exit code {done.returncode}"
 
 
-def _relocated_script(path: bytes, old: bytes, new: bytes) -> bytes | None:
-    """The text a file of bin should have at the new place; None if it names the old one nowhere."""
-    with open(path, "rb") as file:
-        text = file.read()
-    found = _SHEBANG.match(text)
-    if found and found["python"].startswith(old + b"/"):
-        return _shebang(new + found["python"][len(old) :]) + text[found.end() :].replace(old, new)
-    if old not in text or b"\0" in text:
-        return None
-    import shlex
-
-    # Of activate scripts (virtualenv's, uv's) each path is quoted whole, or bare where no shell needs it.
-    quoted = shlex.quote(os.fsdecode(new)).encode("utf-8", "surrogateescape")
-    quoted_old = shlex.quote(os.fsdecode(old)).encode("utf-8", "surrogateescape")
-    if quoted_old != old:
-        text = text.replace(quoted_old, quoted)
-    else:
-        text = re.sub(rb"(?<=[ =])" + re.escape(old) + rb"(?=[\s;])", lambda bare: quoted, text)
-    return text.replace(old, new)
-
-
-def _shebang(python: bytes) -> bytes:
-    """First lines of a script for `python`, by pip's rule: 127 bytes are the least any Linux takes."""
-    longest = 512 if sys.platform == "darwin" else 127
-    if b" " not in python and len(python) + 3 <= longest:
-        return b"#!" + python + b"\n"
-    quoted = b'"%b"' % python if b" " in python else python
-    return b"#!/bin/sh\n'''exec' %b \"$0\" \"$@\"\n' '''\n" % quoted
-
-
-def _mend_record(record: bytes, rewritten: dict[bytes, bytes]) -> None:
-    """Give the rewritten files their new digest and size in the RECORD at `record`."""
-    import base64
-    import hashlib
-
-    site = os.path.dirname(os.path.dirname(record))
-    with open(record, "rb") as file:
-        old = file.read()
-    rows = old.split(b"\n")
-    for number, row in enumerate(rows):
-        name = row.partition(b",")[0]
-        text = rewritten.get(os.path.normpath(os.path.join(site, name))) if name.startswith(b"..") else None
-        if text is not None:
-            digest = base64.urlsafe_b64encode(hashlib.sha256(text).digest()).rstrip(b"=")
-            end = b"\r" if row.endswith(b"\r") else b""
-            rows[number] = b"%b,sha256=%b,%d%b" % (name, digest, len(text), end)
-    new = b"\n".join(rows)
-    if new != old:
-        _rewrite(record, new)
-
-
 def _records(root: bytes) -> Iterator[bytes]:
     for path in _files(root + b"/lib"):
         if path.endswith(b".dist-info/RECORD"):
@@ -290,6 +229,11 @@ def _files(directory: bytes) -> Iterator[bytes]:
             path = os.path.join(parent, name)
             if not os.path.islink(path):
                 yield path
+
+
+def _read(path: bytes) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
 
 
 def _rewrite(path: bytes, text: bytes) -> None:

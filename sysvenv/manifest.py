@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from store.index import Index
 from store.intake import Facts, Kept, Portion
@@ -49,6 +50,12 @@ def interpreter(manifest: Manifest) -> Interpreter | None:
 def shared(manifest: Manifest) -> dict[str, list[str]]:
     """Paths that more than one distribution claims -> their names, the owner first."""
     return dict(manifest.about.get("shared", {}))
+
+
+def brought_origins(manifest: Manifest) -> dict[str, dict[str, Any]] | None:
+    """Distribution name -> where it came from, of a state from another machine; None for one made here."""
+    value = manifest.about.get("origins")
+    return dict(value) if value is not None else None
 
 
 def stated_directories(store: Store, manifest: Manifest) -> dict[bytes, Entry]:

@@ -47,6 +47,12 @@ def resolve(home: Home, history: History, target: str) -> str:
     return read(home, target).manifest
 
 
+def stands_at(home: Home, target: str) -> int:
+    """The operation at which the state of a snapshot's name or ``@N`` was reached. Raises NotFound or UsageError."""
+    match = _OPERATION.fullmatch(target)
+    return int(match[1]) if match else read(home, target).operation
+
+
 def check_name(name: str) -> str:
     """The name, if it may be one. Raises UsageError."""
     if not NAME.fullmatch(name):

@@ -14,8 +14,9 @@ from tiny import ONE, PIP, TWO, Tiny
 
 from store import disk
 from store.verify import EDITED, UNGUARDED, verify
+from sysvenv import snapshots
 from sysvenv.history import History, read_head
-from sysvenv.operations import label, record, recover, rewind
+from sysvenv.operations import bring, label, record, recover, rewind, share
 from sysvenv.operations.record import Outcome
 
 pytestmark = pytest.mark.faults
@@ -50,6 +51,7 @@ OPERATIONS: dict[str, tuple[str, Operation]] = {
     "restore": ("edited", lambda home, _: rewind.restore(home.context, "@1")),
     "snapshot": ("edited", lambda home, _: label.snapshot(home.context, "named")),
     "record": ("at one", install_two),
+    "import": ("undone", lambda home, _: bring.bring(home.context, str(home.root / "two.sysvenv"), "came")),
 }
 
 
@@ -64,6 +66,7 @@ def starts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tiny]:
     two.pip("2.0", TWO)
     undone = two.copy(place / "undone")
     rewind.undo(undone.context)
+    share.share(undone.context, "@2", str(undone.root / "two.sysvenv"))
     edited = two.copy(place / "edited")
     edit(edited)
     return {"at one": one, "at two": two, "undone": undone, "edited": edited}
@@ -85,6 +88,16 @@ def states_of(home: Tiny, scratch: Path) -> dict[int, Fingerprint]:
         states[number] = fingerprint(copy.venv)
     shutil.rmtree(scratch)
     return states
+
+
+def check_label(home: Tiny) -> None:
+    """A snapshot that has a name is whole: it is restored and taken back."""
+    if "came" in snapshots.names(home.home):
+        found = fingerprint(home.venv)
+        rewind.restore(home.context, "came")
+        assert (home.site / "demo/deep/new.py").read_text() == TWO["demo/deep/new.py"]
+        rewind.undo(home.context)
+        assert fingerprint(home.venv) == found
 
 
 def check(home: Tiny, allowed: list[Fingerprint], states: dict[int, Fingerprint]) -> None:
@@ -110,6 +123,7 @@ def check(home: Tiny, allowed: list[Fingerprint], states: dict[int, Fingerprint]
         assert fingerprint(home.venv) in ([states[after]] if after in states else allowed)
         rewind.redo(home.context)
         assert fingerprint(home.venv) == found
+    check_label(home)
 
 
 def chosen(total: int, name: str, kind: str, every: bool) -> list[int]:

@@ -196,7 +196,7 @@ def test_progress_is_for_terminals_and_leaves_nothing(monkeypatch: pytest.Monkey
         progress(5, 10)
         progress.clear()
         monkeypatch.undo()
-    assert "50%  5 of 10 checked" in terminal.getvalue()
+    assert "50%  Checked 5 of 10" in terminal.getvalue()
     assert "Checked 1 " not in terminal.getvalue()
     assert terminal.getvalue().endswith(" \r")
     assert pipe.getvalue() == ""

@@ -17,6 +17,7 @@ class Entry(NamedTuple):
 
 
 _DAILY, _STATES, _CARE = "Every day", "States to switch between", "Setting up and looking after"
+_TRAVEL = "From machine to machine"
 
 COMMANDS = {
     "undo": Entry("sysvenv.cli.undo", "Take back the last operation, or the last N.", _DAILY),
@@ -28,6 +29,9 @@ COMMANDS = {
     "list-snapshots": Entry("sysvenv.cli.list_snapshots", "List the named states.", _STATES),
     "restore": Entry("sysvenv.cli.restore", "Switch to a snapshot or to the state after an operation.", _STATES),
     "clean": Entry("sysvenv.cli.clean", "Start over with an empty environment.", _STATES),
+    "share": Entry("sysvenv.cli.share", "Put a snapshot into one file for another machine.", _TRAVEL),
+    "import": Entry("sysvenv.cli.import_", "Take in what share wrote, or a list of packages.", _TRAVEL),
+    "export": Entry("sysvenv.cli.export", "List what a snapshot holds, for pip, uv and others.", _TRAVEL),
     "init": Entry("sysvenv.cli.init", "Make the environment, or take over the one there is.", _CARE),
     "doctor": Entry("sysvenv.cli.doctor", "Check everything, and put right what can be.", _CARE),
     "verify": Entry("sysvenv.cli.verify", "Read every file again and compare it with its digest.", _CARE),

@@ -13,16 +13,22 @@ from sysvenv.snapshots import Snapshot
 
 def snapshot(context: Context, name: str, message: str = "", force: bool = False) -> Snapshot:
     """Name the present state of the environment; what changed without pip is recorded first."""
-    snapshots.check_name(name)
-    if name == snapshots.BASELINE:
-        raise UsageError("'baseline' is the state sysvenv began with; it keeps that name.", "Choose another name.")
-    if name == snapshots.LIVE:
-        raise UsageError("'live' means the environment as it is, in sysvenv diff.", "Choose another name.")
+    check_new(name)
     with recover.enter(context, f"sysvenv snapshot {name}") as session:
         keep.settle(session, session.audit())
         if name in snapshots.names(context.home) and not force:
             raise SysvenvError(f"There is a snapshot {name!r} already.", f"Run: sysvenv snapshot {name} --force")
         return label(session, name, message)
+
+
+def check_new(name: str) -> str:
+    """The name, if a person may give it. Raises UsageError."""
+    snapshots.check_name(name)
+    if name == snapshots.BASELINE:
+        raise UsageError("'baseline' is the state sysvenv began with; it keeps that name.", "Choose another name.")
+    if name == snapshots.LIVE:
+        raise UsageError("'live' means the environment as it is, in sysvenv diff.", "Choose another name.")
+    return name
 
 
 def label(session: Session, name: str, message: str) -> Snapshot:

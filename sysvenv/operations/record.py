@@ -63,7 +63,7 @@ class Recording:
             captured = self._ahead
             if captured is None or status != history.DONE:  # what was not finished is looked at more closely
                 captured = keep.capture_live(session, session.rescan(unfinished=status != history.DONE))
-            ended = self.operation._replace(status=status, exit_code=outcome.shell_code, origins=_origins(report))
+            ended = self.operation._replace(status=status, exit_code=outcome.shell_code, origins=origins_of(report))
             operation = keep.conclude(session, ended, captured)
             rolled_back = operation is not None and self._roll_back(status)
         finally:
@@ -95,7 +95,7 @@ def begin(context: Context, lock_fd: int | None, command: Command, environ: Mapp
     return Recording(session, operation, external)
 
 
-def _origins(report: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
+def origins_of(report: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
     """Of pip's installation report: URL, sha256 and the requested flag of each wheel, secrets redacted."""
     origins: dict[str, dict[str, Any]] = {}
     entries = report.get("install", []) if report else []

@@ -46,8 +46,9 @@ def summary(result: Checkup) -> str:
 class Progress:
     """A line on a terminal that tells how far something is, and is gone afterwards. Elsewhere: nothing."""
 
-    def __init__(self, screen: Screen) -> None:
+    def __init__(self, screen: Screen, verb: str = "Checked") -> None:
         self._screen = screen
+        self._verb = verb
         self._next = time.monotonic() + _SECONDS
         self._shown = False
 
@@ -59,7 +60,7 @@ class Progress:
         self._shown = True
         share = done / max(total, 1)
         bar = ("#" * round(share * _BAR)).ljust(_BAR, ".")
-        self._screen.overwrite(f"[{bar}] {share:4.0%}  {done:,} of {total:,} checked")
+        self._screen.overwrite(f"[{bar}] {share:4.0%}  {self._verb} {done:,} of {total:,}")
 
     def clear(self) -> None:
         """Take the line away."""
