@@ -116,8 +116,8 @@ class Pristine:
         if self._reflinks is False:
             return False
         place = self.copy_path(content)
-        if os.path.exists(place):
-            return True
+        if os.path.exists(place) and digest.of_bytes(disk.read(place)) == content:
+            return True  # else a power cut took what was written to it
         os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
         temporary = b"%s.%d.tmp" % (place, os.getpid())
         with open(source, "rb") as original:
@@ -135,6 +135,13 @@ class Pristine:
             raise _changed(source)
         os.rename(temporary, place)
         return True
+
+    def is_whole(self, archive: bytes) -> bool:
+        """Whether all contents of an archive are what its table says. One that a power cut met early may be empty."""
+        try:
+            return all(digest.of_bytes(self.extract(member)) == name for name, member in self.members(archive).items())
+        except (Damaged, FileNotFoundError):
+            return False
 
     def forget_members(self) -> None:
         """What archives there are, and what is in them, is read anew when it is asked for next."""
@@ -189,7 +196,7 @@ class Archive:
         self._pristine.forget_members()
         self._flush()
         place = self._pristine.archive_path(segment)
-        if self._file is None or os.path.exists(place):
+        if self._file is None or self._pristine.is_whole(place):
             return self._copies
         table = _compress(b"".join(self._rows))
         start = self._file.tell()
