@@ -49,6 +49,11 @@ class Pristine:
         later = b".%d" % number if number else b""
         return b"%s/%s/%s%s.zst" % (self.root, segment[:2].encode(), segment[2:].encode(), later)
 
+    def segment_of(self, archive: bytes) -> str:
+        """The segment an archive was written for."""
+        digits, name = archive.rsplit(b"/", 2)[-2:]
+        return (digits + name.partition(b".")[0]).decode()
+
     def copy_path(self, content: str) -> bytes:
         """Where the reflinked copy of the content with that digest lies."""
         return b"%s/%s/%s" % (self.root, content[:2].encode(), content[2:].encode())
@@ -159,8 +164,8 @@ class Pristine:
         if self._reflinks is False:
             return False
         place = self.copy_path(content)
-        if os.path.exists(place):
-            return True
+        if os.path.exists(place) and digest.of_bytes(disk.read(place)) == content:
+            return True  # else a power cut took what was written to it
         os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
         temporary = b"%s.%d.tmp" % (place, os.getpid())
         with open(source, "rb") as original:
@@ -178,6 +183,13 @@ class Pristine:
             raise _changed(source)
         os.rename(temporary, place)
         return True
+
+    def is_whole(self, archive: bytes) -> bool:
+        """Whether all contents of an archive are what its table says. One that a power cut met early may be empty."""
+        try:
+            return all(digest.of_bytes(self.extract(member)) == name for name, member in self.members(archive).items())
+        except (Damaged, FileNotFoundError):
+            return False
 
     def forget_members(self) -> None:
         """What archives there are, and what is in them, is read anew when it is asked for next."""
@@ -260,11 +272,10 @@ class Archive:
         mine = {row[:32].decode() for row in self._rows}
         number = 0
         while os.path.exists(place := self._pristine.archive_path(segment, number)):
-            try:
-                if mine <= self._pristine.members(place).keys():
-                    return None
-            except Damaged:
-                pass  # it holds nothing anybody could have back
+            if not self._pristine.is_whole(place):
+                return place  # as a power cut left it
+            if mine <= self._pristine.members(place).keys():
+                return None
             number += 1
         return place
 

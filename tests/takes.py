@@ -126,7 +126,8 @@ def told(outcome: Tripped) -> None:
 def well(answer: Answer, what: str) -> Answer:
     """A command that had to succeed did."""
     if answer.code != DONE or "Traceback" in answer.text:
-        raise Bad(f"{what}: exit code {answer.code}: {answer.text}")
+        said = "; ".join(line for line in answer.text.splitlines() if line and not line.startswith("ok "))
+        raise Bad(f"{what}: exit code {answer.code}: {said}")
     return answer
 
 

@@ -23,7 +23,7 @@ SECONDS = 120
 SYSVENVS = [
     ["undo"], ["undo", "2"], ["redo"], ["restore", "@0"], ["restore", "@2"], ["snapshot", "named", "--force"],
     ["history"], ["history", "--detailed"], ["status"], ["status", "--check"], ["verify"], ["diff", "@1"],
-    ["undo", "--no-wait"], ["clean", "--keep-baseline", "--no-wait"], ["doctor"],
+    ["undo", "--no-wait"], ["clean", "--keep-baseline", "--no-wait"],
 ]  # fmt: skip
 PIPS = [
     ["install", "--no-deps", "demo==1.0"], ["install", "--no-deps", "demo==2.0"], ["uninstall", "--yes", "demo"],

@@ -9,7 +9,9 @@ import pytest
 from fingerprint import fingerprint
 from tiny import ONE, PIP, TWO, Tiny
 
-from store import disk
+from store import disk, objects
+from store import store as stores
+from store.verify import PRISTINE, verify
 from sysvenv import history
 from sysvenv.errors import NotFound
 from sysvenv.history import History, read_head
@@ -119,3 +121,44 @@ def test_a_directory_alone_is_taken_back(home: Tiny, change: str) -> None:
     assert fingerprint(home.venv) != before
     rewind.undo(home.context)
     assert fingerprint(home.venv) == before
+
+
+def test_what_a_power_cut_left_of_a_pip_is_found_without_the_times_of_directories(home: Tiny) -> None:
+    """btrfs brings the name of an fsynced file through a power cut, and not the new mtime of its directory."""
+    two = fingerprint(home.venv)
+    with recover.enter(home.context, "pip") as session:
+        session.audit()
+        session.history.begin(keep.new_operation(session, history.PIP, PIP.argv, PIP.pid))
+        before = os.stat(home.site).st_mtime_ns
+    (home.site / "came.py").write_text("came = 1\n")
+    os.utime(home.site, ns=(before, before))
+    rewind.undo(home.context)
+    assert fingerprint(home.venv) == two
+    assert read_head(home.home).operation == 2
+
+
+def test_an_archive_that_a_power_cut_emptied_is_written_anew(home: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has its name and no bytes. As long as no state names it, that is no damage; and nobody takes it for whole."""
+    store = stores.open_store(os.fsencode(home.home.store))
+    monkeypatch.setattr(store.pristine, "reflink", lambda content, source: False)
+    place = store.pristine.archive_path("0" * 32)
+    os.makedirs(os.path.dirname(place), exist_ok=True)
+    open(place, "wb").close()
+    assert [fault for fault in verify(store, []).faults if fault.subject == PRISTINE] == []
+    file = os.fsencode(home.site / "by_hand.py")
+    entry, _, content = objects.read(file)
+    for _ in range(2):  # and what is whole stays as it is
+        with store.pristine.archive(text_only=False) as archive:
+            archive.add(entry, file, content)
+            archive.finish("0" * 32)
+        assert store.pristine.is_whole(place)
+
+
+def test_empty_files_are_made_durable_too(home: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No object holds them, so they are synced where they are, before the state is called recorded."""
+    synced: list[bytes] = []
+    monkeypatch.setattr(disk, "sync_file", lambda path, flags=0: synced.append(path))
+    (home.site / "py.py").touch()
+    label.snapshot(home.context, "with-it")
+    assert os.fsencode(home.site / "py.py") in synced
+    assert os.fsencode(home.site) in synced

@@ -261,9 +261,16 @@ class Session:
         self.position = position
 
     def audit(self) -> Drift:
-        """How the live tree differs from the recorded state, every file looked at."""
+        """How the live tree differs from the recorded state, every file looked at.
+
+        What an interrupted pip changed may have come through a power cut without the new mtime of its directory
+        (btrfs logs the names of an fsynced file, not the times of what they stand in): there, all are listed.
+        """
         index = self.index
         touched, moved = self.auditor.look(self.store, Checkout(self.live, self.name, index))
+        pending = self.pending()
+        if pending is not None and pending.kind == history.PIP:
+            moved = list(index.directories)
         return self.survey(self.live, index, touched, moved, unfinished=False)
 
     def rescan(self, *, unfinished: bool) -> Drift:
