@@ -450,7 +450,7 @@ Change = Callable[[Forgery], object]
         lambda forged: forged.about.update(origins={"six": 7}),
         lambda forged: forged.tree.pop(b"pyvenv.cfg"),
     ],
-    ids=str,
+    ids=[f"lie {number}" for number in range(17)],
 )  # fmt: skip
 def test_a_passport_that_lies(here: Tiny, tmp_path: Path, forgery: Forgery, change: Change) -> None:
     """What a bundle says of itself names only files of its own, and nothing that a terminal would obey."""
@@ -465,7 +465,9 @@ def test_a_file_that_only_sysvenv_lays(here: Tiny, tmp_path: Path, forgery: Forg
     assert "only sysvenv itself lays down" in refused(here, tmp_path, bytes(forgery))
 
 
-@pytest.mark.parametrize("change", [lambda stream: stream.write(b"\0\0\0\0"), lambda stream: stream.truncate()])
+@pytest.mark.parametrize(
+    "change", [lambda stream: stream.write(b"\0\0\0\0"), lambda stream: stream.truncate()], ids=["longer", "cut"]
+)
 def test_a_file_that_changes_while_it_is_read(
     here: Tiny,
     tmp_path: Path,
