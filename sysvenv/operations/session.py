@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import TracebackType
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ from sysvenv.history import History, Operation, Position
 from sysvenv.home import Home
 from sysvenv.operations import purge
 from sysvenv.operations.auditing import Auditor
+from sysvenv.operations.joining import Known, joining
 from sysvenv.venv import Interpreter
 
 
@@ -297,14 +298,14 @@ class Session:
         fresh = drift.data.keys() - index.data.keys()
         if not fresh or not drift.changed:
             return drift
-        joined = frozenset(_joining(fresh, drift, index, site, wide=unfinished))
+        joined = frozenset(joining(fresh, drift, index, site, wide=unfinished))
         if not joined:
             return drift
         return survey(root, index, touched, moved, self.sorter(root, index, joined))
 
     def sorter(self, root: bytes, index: Index, joined: frozenset[bytes]) -> Callable[[bytes, int], str]:
         """How the store is told which paths are tracked, the user's, or ours."""
-        classifier = kinds.Classifier(os.fsdecode(root), self.site, _Known(index, joined))
+        classifier = kinds.Classifier(os.fsdecode(root), self.site, Known(index, joined))
         words = {kinds.ENVIRONMENT: TRACKED, kinds.BYTECODE: TRACKED, kinds.DATA: DATA, kinds.OURS: OURS}
         return lambda path, mode: words[classifier.kind(path, mode)]
 
@@ -345,55 +346,6 @@ class Session:
             return venv.site_packages(self.home.venv)
         except SysvenvError:
             return b"lib"  # nothing is there: whatever comes is sorted by its name
-
-
-class _Known:
-    """The paths of an index, and some more; the set is made only when somebody asks."""
-
-    def __init__(self, index: Index, more: frozenset[bytes]) -> None:
-        self._index = index
-        self._more = more
-        self._paths: set[bytes] | None = None
-
-    def __contains__(self, path: object) -> bool:
-        if path in self._more:
-            return True
-        if self._paths is None:
-            self._paths = {known for block in self._index.blocks.values() for known in block.paths}
-        return path in self._paths
-
-
-def _joining(fresh: set[bytes], drift: Drift, index: Index, site: bytes, *, wide: bool) -> Iterator[bytes]:
-    """The new files that came together with code (an edit in place brings nothing)."""
-    rows = rows_of(index, drift.changed)
-    came = {p for p, found in drift.changed.items() if found and (p not in rows or rows[p].ino != found.st_ino)}
-    beside = {path[: path.rfind(b"/")] for path in came}
-    tops = {_top(path, site) for path in came} - {b""}
-    for path in fresh:
-        if not path.startswith(site + b"/"):
-            continue
-        parent = path[: path.rfind(b"/")]
-        new = [p for p in _between(parent, site) if p not in index.directories]
-        under_new = bool(new) and any(each.startswith(new[0] + b"/") for each in came)
-        if (parent in beside and parent != site) or under_new or (wide and _top(path, site) in tops):
-            yield path
-
-
-def _top(path: bytes, site: bytes) -> bytes:
-    if not path.startswith(site + b"/"):
-        return b""
-    end = path.find(b"/", len(site) + 1)
-    return path[:end] if end > 0 else b""
-
-
-def _between(directory: bytes, site: bytes) -> list[bytes]:
-    """The directories below site-packages that lead to ``directory``, outermost first."""
-    found = []
-    end = directory.find(b"/", len(site) + 1)
-    while end > 0:
-        found.append(directory[:end])
-        end = directory.find(b"/", end + 1)
-    return [*found, directory] if directory != site else []
 
 
 def holder(home: Home) -> Holder | None:
