@@ -247,8 +247,9 @@ class History:
 
 
 def is_known(home: Home, number: int) -> bool:
-    """Whether there is a record of an operation, readable or not."""
-    return os.path.lexists(_path(home, number, "before")) or os.path.lexists(_path(home, number, "after"))
+    """Whether there is a record of an operation, readable or not, or gc removed it."""
+    recorded = any(os.path.lexists(_path(home, number, half)) for half in ("before", "after"))
+    return recorded or number in History(home).pruned()
 
 
 def _path(home: Home, number: int, half: str) -> str:

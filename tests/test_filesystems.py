@@ -152,11 +152,11 @@ def two(tmp_path: Path) -> Tiny:
 def not_renamed(*trees: str) -> Callable[..., None]:
     """An os.rename to which these directories lie in a lower layer, until they were replaced by others."""
     real = os.rename
-    lower = {os.lstat(tree).st_ino for tree in trees}
+    lower = {os.fsencode(tree): os.lstat(tree).st_ino for tree in trees}
 
     def rename(source: str | bytes, target: str | bytes) -> None:
         found = os.lstat(source)
-        if stat.S_ISDIR(found.st_mode) and found.st_ino in lower:
+        if stat.S_ISDIR(found.st_mode) and lower.get(os.fsencode(source)) == found.st_ino:
             raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), source)
         real(source, target)
 
@@ -308,8 +308,10 @@ def test_btrfs_subvolumes(tmp_path: Path) -> None:
             Tiny(point / "other").begin()
 
 
-READING = {"history", "diff", "status", "list-snapshots", "verify", "config", "doctor"}
-ARGUMENTS = {"restore": ["@1"], "snapshot": ["name"], "clean": ["--keep-baseline"], "config": []}
+READING = {"history", "diff", "status", "list-snapshots", "verify", "config", "doctor", "du", "export"}
+ARGUMENTS = {"restore": ["@1"], "snapshot": ["name"], "clean": ["--keep-baseline"], "config": [], "export": ["@1"]}
+WITH_A_FILE = {"share", "import"}
+"""They write or read one elsewhere, and have tests of their own."""
 
 
 @root
@@ -319,7 +321,7 @@ def test_a_read_only_home(two: Tiny) -> None:
     images.call("mount", "--bind", mount_point, mount_point)
     images.call("mount", "-o", "remount,ro,bind", mount_point)
     try:
-        for command in COMMANDS:
+        for command in [each for each in COMMANDS if each not in WITH_A_FILE]:
             done = sysvenv(two, command, *ARGUMENTS.get(command, []))
             assert "Traceback" not in done.stderr and "should not happen" not in done.stderr, done.stderr
             if command in READING:

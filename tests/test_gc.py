@@ -478,7 +478,7 @@ def test_removed_trees_are_of_no_use(home: Tiny) -> None:
     """Everything derived may be gone before and after."""
     for name in ("index", "trees"):
         shutil.rmtree(home.root / "store" / name)
-        (home.root / "store" / name).mkdir()
+        (home.root / "store" / name).mkdir(mode=0o700)
     gc(home, entries=2)
     rewind.undo(home.context)
     assert healthy(home)

@@ -120,11 +120,11 @@ def _chain(home: Home, found: Whereabouts) -> Iterator[Problem]:
             finding = Finding("error", "history", f"The record of how @{number} ended is missing.", FIX)
             yield Problem(finding, early=_ending(records, number))
     stands = found.position.operation
-    if stands >= 0 and stands not in numbers:
+    if stands >= 0 and stands not in numbers and stands not in removed:
         sentence = f"The environment stands at @{stands}, of which there is no record."
         remedy = f"undo cannot go past @{stands}; sysvenv restore can, to any other @N or snapshot."
         yield Problem(Finding("error", "history", sentence, remedy))
-    lost = sorted(undone - set(numbers))
+    lost = sorted(number for number in undone - set(numbers) if number not in removed)
     if lost:
         sentence = f"HEAD says that redo brings back {some(f'@{number}' for number in lost)}, without a record."
         yield Problem(Finding("error", "history", sentence, "Other operations can be restored: sysvenv history"))

@@ -70,11 +70,11 @@ def _end_interrupted_switch(session: Session) -> None:
     """A switch that was cut off: between the swap and its record, as the live tree says; or before the swap, so that
     nothing has come of it."""
     pending = session.pending()
-    if pending is None or pending.kind in (history.PIP, history.INIT):
+    if pending is None:
         return
     if pending.number == session.position.operation:
         keep.end_switch(session, pending, session.position.manifest)
-    else:
+    elif pending.kind not in (history.PIP, history.INIT):
         session.history.forget_pending(pending.number)
 
 
