@@ -36,7 +36,7 @@ def run(place: Workplace) -> None:
         remove(plain.root)
     place.results.ratio("undo/200k-to-100k", medians["200k"] / medians["100k"])
     histories(place)
-    place.results.skipped("gc: sysvenv has no such command yet, so its growth is not measured")
+    place.results.skipped("gc: its growth is not measured yet")
 
 
 def build(place: Workplace, size: str) -> tuple[Home, Venv]:
