@@ -39,10 +39,8 @@ def mend(store: Store, checkout: Checkout, looked: audit.Looked, sort: Sort, liv
     touched, moved = looked
     if not moved and not touched:
         return Mended(checkout, (), ())
-    drift = survey(checkout.path, checkout.expected, touched, moved, sort)
-    entries = capture.entries(store, checkout.expected, drift.changed)
-    standing = {path for path, entry in entries.items() if _stands(store, entry, drift.changed[path])}
-    known = {p: entry for p, entry in entries.items() if p not in standing and entry.kind != DIRECTORY}
+    drift, entries = _disagreeing(store, checkout, looked, sort)
+    known = {path: entry for path, entry in entries.items() if entry.kind != DIRECTORY}
     rescued = _rescue(store, checkout, drift, entries, live)
     _drop_directories(checkout, drift)
     checkout = checkout._replace(expected=_relay(store, checkout, known))
@@ -60,8 +58,20 @@ def clear(store: Store, checkout: Checkout, sort: Sort) -> list[bytes]:
     touched, moved = audit.look(checkout.path, checkout.expected, private)
     if not touched and not moved:
         return []
+    return _rescue(store, checkout, *_disagreeing(store, checkout, (touched, moved), sort))
+
+
+def _disagreeing(
+    store: Store, checkout: Checkout, looked: audit.Looked, sort: Sort
+) -> tuple[Drift, dict[bytes, Entry]]:
+    """What is other in a checkout than it was, and the entries of what belongs there. Whatever only could not be
+    believed by lstat, and is as it should be, is in neither."""
+    touched, moved = looked
     drift = survey(checkout.path, checkout.expected, touched, moved, sort)
-    return _rescue(store, checkout, drift, capture.entries(store, checkout.expected, drift.changed))
+    entries = capture.entries(store, checkout.expected, drift.changed)
+    standing = {path for path, entry in entries.items() if _stands(store, entry, drift.changed[path])}
+    changed = {path: found for path, found in drift.changed.items() if path not in standing}
+    return drift._replace(changed=changed), {path: entries[path] for path in entries.keys() - standing}
 
 
 def _rescue(

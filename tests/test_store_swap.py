@@ -152,6 +152,22 @@ def test_a_row_too_young_to_believe_is_no_edit(world):
     assert fingerprint(ready.path) == seen_as(OLD)
 
 
+def test_an_empty_file_too_young_to_believe_stays(world):
+    """No object holds an empty file, yet one that is as it should be is nobody's late writing: truncated a moment
+    before it was recorded, it was moved away from the tree that redo brings back."""
+    ready = spare(world, {**OLD, b"lib/empty.py": File(b"")})
+    expected = ready.expected
+    blocks = {}
+    for name, each in expected.blocks.items():
+        inodes = {path: row.ino for path, row in rows([each])}
+        blocks[name] = block(name, world.store.segments.read(name), inodes, frozenset({b"lib/empty.py"}))
+    ready = ready._replace(expected=expected.replace(blocks=blocks))
+    mended = mend(world, ready)
+    assert (mended.healed, mended.rescued) == ((), ())
+    assert swap.clear(world.store, ready, plain_sort) == []
+    assert disk.read(ready.path + b"/lib/empty.py") == b""
+
+
 def test_mending_on_full_inodes_writes_durable_copies(world, monkeypatch):
     """Where no more links can be made, what is mended is copied, and flushed before the tree goes live."""
     ready = spare(world, OLD)
