@@ -5,11 +5,10 @@ are made anew and files linked: overlayfs copies their bytes up then, and may gi
 https://docs.kernel.org/filesystems/overlayfs.html#renaming-directories
 """
 
-import json
 import os
 import stat
 
-from store import disk, trees
+from store import disk, journal, trees
 from store.index import Index
 from store.store import Store
 from store.trees import Checkout
@@ -30,29 +29,25 @@ def copy_up(store: Store, checkout: Checkout) -> None:
     inodes: dict[int, int] = {}
     _copy(checkout.path, copy, inodes)
     disk.sync_filesystem(store.root)
-    journal = {"tree": os.fsdecode(checkout.path)}
-    disk.write_durably(os.path.join(store.root, JOURNAL), json.dumps(journal).encode())
+    journal.write(os.path.join(store.root, JOURNAL), tree=os.fsdecode(checkout.path))
     recover(store, checkout.path)
     trees.save_index(store, checkout.name, _renumbered(checkout.expected, inodes))
 
 
 def recover(store: Store, live: bytes) -> bool:
     """Let a copy that is whole take its tree's place; returns whether there was one."""
-    journal = os.path.join(store.root, JOURNAL)
-    try:
-        found = json.loads(disk.read(journal))
-    except FileNotFoundError:
+    begun = os.path.join(store.root, JOURNAL)
+    words = journal.read(begun)
+    if words is None:
         return False
-    except ValueError:
-        found = {}
-    tree = os.fsencode(str(found.get("tree", ""))) if isinstance(found, dict) else b""
+    tree = os.fsencode(words.get("tree", ""))
     copy = os.path.join(store.root, COPY)
     if os.path.lexists(copy) and (tree == live or os.path.dirname(tree) == store.trees):
         if os.path.lexists(tree):
             trees.delete(tree)
         os.rename(copy, tree)
         disk.sync_directory(os.path.dirname(tree))
-    disk.discard(journal)
+    disk.discard(begun)
     return True
 
 

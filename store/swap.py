@@ -1,13 +1,12 @@
 """The swap: a ready checkout and the live tree change places in one step; what was live is set aside whole."""
 
 import errno
-import json
 import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from store import audit, capture, disk, layered, objects, trees
+from store import audit, capture, disk, journal, layered, objects, trees
 from store.errors import Lower, StoreError, Unsupported
 from store.index import ANY, Index, settle
 from store.layout import Work
@@ -39,7 +38,7 @@ def mend(store: Store, checkout: Checkout, looked: audit.Looked, sort: Sort, liv
     touched, moved = looked
     if not moved and not touched:
         return Mended(checkout, (), ())
-    drift, entries = _disagreeing(store, checkout, looked, sort)
+    drift, entries = disagreeing(store, checkout, looked, sort)
     known = {path: entry for path, entry in entries.items() if entry.kind != DIRECTORY}
     rescued = _rescue(store, checkout, drift, entries, live)
     _drop_directories(checkout, drift)
@@ -58,12 +57,10 @@ def clear(store: Store, checkout: Checkout, sort: Sort) -> list[bytes]:
     touched, moved = audit.look(checkout.path, checkout.expected, private)
     if not touched and not moved:
         return []
-    return _rescue(store, checkout, *_disagreeing(store, checkout, (touched, moved), sort))
+    return _rescue(store, checkout, *disagreeing(store, checkout, (touched, moved), sort))
 
 
-def _disagreeing(
-    store: Store, checkout: Checkout, looked: audit.Looked, sort: Sort
-) -> tuple[Drift, dict[bytes, Entry]]:
+def disagreeing(store: Store, checkout: Checkout, looked: audit.Looked, sort: Sort) -> tuple[Drift, dict[bytes, Entry]]:
     """What is other in a checkout than it was, and the entries of what belongs there. Whatever only could not be
     believed by lstat, and is as it should be, is in neither."""
     touched, moved = looked
@@ -300,42 +297,38 @@ def exchange(store: Store, live: bytes, target: bytes) -> None:
 
 def _two_renames(store: Store, live: bytes, target: bytes) -> None:
     """Where the filesystem cannot exchange there is an instant with no live tree; the journal lets recovery end it."""
-    journal = os.path.join(store.root, JOURNAL)
-    names = {"live": os.fsdecode(live), "target": os.fsdecode(target)}
-    disk.write_durably(journal, json.dumps(names).encode())
+    begun = os.path.join(store.root, JOURNAL)
+    journal.write(begun, live=os.fsdecode(live), target=os.fsdecode(target))
     aside = target + b".aside"
     try:
         os.rename(live, aside)
     except OSError:
-        disk.discard(journal)
+        disk.discard(begun)
         raise
     try:
         os.rename(target, live)
     except OSError:
         os.rename(aside, live)
-        disk.discard(journal)
+        disk.discard(begun)
         raise
     os.rename(aside, target)
-    disk.discard(journal)
+    disk.discard(begun)
 
 
 def recover_exchange(store: Store, live: bytes) -> bool:
     """Finish an exchange by two renames that was interrupted; returns whether there was one."""
     copied = layered.recover(store, live)
-    journal = os.path.join(store.root, JOURNAL)
-    try:
-        names = json.loads(disk.read(journal))
-    except FileNotFoundError:
+    begun = os.path.join(store.root, JOURNAL)
+    words = journal.read(begun)
+    if words is None:
         return copied
-    except ValueError:
-        names = {}
-    target = os.fsencode(str(names.get("target", ""))) if isinstance(names, dict) else b""
+    target = os.fsencode(words.get("target", ""))
     if os.path.dirname(target) == store.trees:
         if not os.path.lexists(live) and os.path.lexists(target):
             os.rename(target, live)
         if os.path.lexists(target + b".aside"):
             os.rename(target + b".aside", target if os.path.lexists(live) else live)
-    disk.discard(journal)
+    disk.discard(begun)
     return True
 
 

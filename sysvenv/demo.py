@@ -141,7 +141,7 @@ def main() -> int:
             _break_and_undo(demo)
             _switch(demo)
             _table(demo.rows)
-        print("\nThe throwaway home is gone. Your own venv is ready: pip install ..., sysvenv undo")
+        print("\nThe throwaway home is gone. Your own is ready: pip install ..., sysvenv undo")
     except KeyboardInterrupt:
         print("\nInterrupted; the throwaway home is gone.", file=sys.stderr)
         return 130
@@ -193,7 +193,7 @@ def _table(rows: Sequence[Row]) -> None:
     for what, ours, pips in rows:
         ratio = f"{pips / ours:5.1f} x faster" if ours < pips else f"{ours - pips:+.2f} s to record it"
         print(f"  {what:<30} {ours:7.2f} s {pips:8.2f} s   {ratio}")
-    print("\nBy pip means knowing the old versions; what it brings back is those, not the same files.")
+    print("\nBy pip means knowing the old versions; it brings back those, not the same files.")
 
 
 def fingerprint(root: str) -> dict[str, tuple[object, ...]]:

@@ -57,9 +57,11 @@ def _slots(directory: bytes) -> list[bytes]:
 def _differs(session: Session, checkout: Checkout) -> bool:
     """Whether its files differ, not only the times of its directories."""
     try:
-        if not any(audit.look(checkout.path, checkout.expected)):
+        looked = audit.look(checkout.path, checkout.expected)
+        if not any(looked):
             return False
-        drift = session.audit_checkout(checkout)
+        sort = session.sorter(checkout.path, checkout.expected, frozenset())
+        drift, _ = swap.disagreeing(session.store, checkout, looked, sort)
     except (StoreError, SysvenvError, OSError):
         return True
     return bool(drift.changed or drift.data.keys() - checkout.expected.data.keys())

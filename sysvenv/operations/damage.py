@@ -157,7 +157,8 @@ def _finding(group: list[Fault]) -> Finding:
         return Finding("warning", "permissions", sentence, "Run: sysvenv doctor")
     if not fault.guarded:
         sentence = f"{_count(group, 'bytecode file')} {fault.what} in the store; Python will build it anew: "
-        return Finding("warning", "bytecode", sentence + _names(group) + ".", FIX)
+        remedy = "Nothing has to be done." if fault.what == kept.MISSING else FIX  # it is dropped, or was
+        return Finding("warning", "bytecode", sentence + _names(group) + ".", remedy)
     if fault.what == kept.ALTERED:
         sentence = (
             f"{_count(group, 'file')} not what its RECORD says, and was not when sysvenv first saw it: {_names(group)}."

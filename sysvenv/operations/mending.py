@@ -77,10 +77,10 @@ class Mender:
         _forget_index(self._session)
         hopeless = [fault.path for fault, _ in lost if fault.guarded]
         if hopeless:
-            self._settled()
+            self._settled("given up")
             sentence = f"No intact copy is found of {some(hopeless)}; the states that need it are refused."
             raise Damaged(sentence, "Bring it back from a backup, or go on without these states.")
-        return self._settled()
+        return self._settled("dropped" if len(lost) == len(bad) else "rebuilt from their copies")
 
     def _heal(self, fault: Fault, entry: Entry, roots: list[bytes]) -> bool:
         places = [os.path.join(root, fault.path) for root in roots]
@@ -100,17 +100,16 @@ class Mender:
             for fault, entry in lost
         ]
 
-    def _settled(self) -> str:
+    def _settled(self, how: str) -> str:
         """A live file that was not what its object's name says is a change like any other."""
+        done = f"They were {how}."
         try:
             operation = keep.settle(self._session, self._session.audit())
         except (StoreError, SysvenvError):
-            return "They were rebuilt."  # the present state has other damage, which is told of
+            return done  # the present state has other damage, which is told of
         if operation is None:
-            return "They were rebuilt from their copies."
-        return (
-            f"They were rebuilt. What stood in their place is recorded as @{operation.number}; sysvenv undo goes back."
-        )
+            return done
+        return f"{done} What stood in their place is recorded as @{operation.number}; sysvenv undo goes back."
 
     def _drop(self, fault: Fault, entry: Entry) -> None:
         """What is not what its name says loses that name, or it would be laid out. Bytecode leaves the live tree too:
