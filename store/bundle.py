@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import NamedTuple, TypeVar
 
 from store import digest, disk, frames, manifests, segments, untrusted
-from store.errors import StoreError
+from store.errors import Refused
 from store.manifests import Manifest
 from store.objects import write_file
 from store.tree import DIRECTORY, LINK, NOT_RESTORED, PLAIN_DIRECTORY, Entry, parents
@@ -37,10 +37,6 @@ _LARGEST_DESCRIPTION = 1 << 27
 Progress = Callable[[int, int], None]
 """Told how many bytes of how many are done."""
 Value = TypeVar("Value")
-
-
-class Refused(StoreError):
-    """A file that is no bundle, or not one whose contents should be laid out."""
 
 
 class Content(NamedTuple):

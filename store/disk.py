@@ -210,6 +210,19 @@ def _unwritten() -> float:
     return sum(1024 * int(line.split()[1]) for line in lines if line.startswith((b"Dirty:", b"Writeback:")))
 
 
+def allocated(found: os.stat_result) -> int:
+    """Bytes a file or directory takes: st_blocks counts 512 of them, whatever the filesystem's blocks (stat(2))."""
+    return found.st_blocks * 512
+
+
+def allocated_at(path: bytes) -> int:
+    """The same of what lies at ``path``; 0 where it is gone, or not ours to ask."""
+    try:
+        return allocated(os.lstat(path))
+    except OSError:
+        return 0
+
+
 def make_private(path: bytes) -> None:
     """Make a directory that only its owner may enter, whatever the umask; one that is there is left as it is."""
     if not os.path.isdir(path):

@@ -40,3 +40,7 @@ class Unsupported(StoreError):
 
 class Lower(StoreError):
     """A tree lies in a lower layer of its filesystem, and must be copied up before it can be exchanged."""
+
+
+class Refused(StoreError):
+    """A file that is no bundle, or not one whose contents should be laid out."""

@@ -20,8 +20,6 @@ from store.trees import Standing
 
 KEPT = sys.maxsize
 """The claim of what stays whatever happens. Smaller ones say in which order states may go, 1 first."""
-_BLOCK = 512
-"""What st_blocks counts in (stat(2)), whatever the filesystem's own blocks."""
 
 
 class Weighed(NamedTuple):
@@ -170,7 +168,7 @@ def own(store: Store, tree: Standing, links: Counter[int]) -> int:
     checkout = trees.take(store, tree)
     blocks = checkout.expected.blocks.values() if checkout is not None else ()
     shared = {ino for block in blocks for ino in block.columns[0]}
-    size = allocated(tree.path)
+    size = disk.allocated_at(tree.path)
     for entry in _below(tree.path):
         links[entry.inode()] += 1
         if entry.inode() not in shared:
@@ -191,14 +189,6 @@ def _below(root: bytes) -> Iterator[os.DirEntry[bytes]]:
         yield from found
 
 
-def allocated(path: bytes) -> int:
-    """What a file or directory takes; 0 where it is gone."""
-    try:
-        return os.lstat(path).st_blocks * _BLOCK
-    except (FileNotFoundError, NotADirectoryError):
-        return 0
-
-
 def _freed(path: bytes, links: Mapping[int, int]) -> int:
     """What goes with a file. Ready trees that hold an object have its claim at most, so they go no later."""
     try:
@@ -207,11 +197,11 @@ def _freed(path: bytes, links: Mapping[int, int]) -> int:
         return 0
     if stat.S_ISREG(found.st_mode) and found.st_nlink > 1 + links.get(found.st_ino, 0):
         return 0
-    return found.st_blocks * _BLOCK
+    return disk.allocated(found)
 
 
 def _idle(held: Held, least: int) -> int:
     """About what the contents of an archive that nobody needs take in it: packed, all are taken to shrink alike."""
     whole = sum(size for _, size in held.contents)
     unneeded = sum(size for claim, size in held.contents if claim < least)
-    return allocated(held.path) * unneeded // whole if unneeded else 0
+    return disk.allocated_at(held.path) * unneeded // whole if unneeded else 0

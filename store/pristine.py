@@ -101,10 +101,10 @@ class Pristine:
 
     def intact(self, members: Mapping[str, Member]) -> Iterator[dict[str, bytes]]:
         """The contents of an archive that are what their digests say, a frame at a time: each is unpacked once."""
-        frames: dict[int, list[tuple[str, Member]]] = {}
+        grouped: dict[int, list[tuple[str, Member]]] = {}
         for name, member in members.items():
-            frames.setdefault(member.frame_offset, []).append((name, member))
-        for inside in frames.values():
+            grouped.setdefault(member.frame_offset, []).append((name, member))
+        for inside in grouped.values():
             whole = max(member.offset + member.size for _, member in inside)
             try:
                 frame = memoryview(self.extract(inside[0][1]._replace(offset=0, size=whole)))

@@ -8,11 +8,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from store import census, gc
+from store import census, disk, gc
 from store.census import COPY, MANIFEST, OBJECT, SEGMENT
 from store.store import Store
-
-_BLOCK = 512
 
 
 class Space(NamedTuple):
@@ -55,7 +53,7 @@ def measure(store: Store, live: bytes, claims: Mapping[str, int], pinned: Mappin
             status = os.lstat(held.path)
         except FileNotFoundError:
             continue
-        size = status.st_blocks * _BLOCK
+        size = disk.allocated(status)
         if status.st_nlink <= 1 + links[status.st_ino]:
             alone[held.claim] += size
         if status.st_ino not in seen:
@@ -102,6 +100,6 @@ def _walk(root: bytes, seen: set[int], but: Iterable[bytes] = ()) -> tuple[int, 
         if status.st_ino in seen:
             continue
         seen.add(status.st_ino)
-        size += status.st_blocks * _BLOCK
+        size += disk.allocated(status)
         files += not stat.S_ISDIR(status.st_mode)
     return size, files

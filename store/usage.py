@@ -17,8 +17,6 @@ from store import digest, disk, trees
 from store.index import RACY, Index
 from store.store import Store
 
-_BLOCK = 512
-"""What st_blocks counts in (stat(2)), whatever the filesystem's own blocks."""
 _CLUSTER = 4096
 """What a file's size is rounded up to where only its size is known: the block of ext4, XFS and btrfs."""
 _SPREAD = (b"objects", b"segments", b"pristine")
@@ -91,7 +89,7 @@ def _beyond(store: Store, live: Index | None) -> int:
     held = {ino for block in live.blocks.values() for ino in block.columns[0]} if live is not None else set()
     total = _below(store.root, held, but=(store.trees, store.trash))
     for checkout in trees.ready(store):
-        total += sum(_allocated(os.path.join(checkout.path, path)) for path in checkout.expected.directories)
+        total += sum(disk.allocated_at(os.path.join(checkout.path, path)) for path in checkout.expected.directories)
     return total
 
 
@@ -108,7 +106,7 @@ def _of_tree(live: Index) -> int:
 def _below(root: bytes, held: set[int], but: tuple[bytes, ...]) -> int:
     """Allocated bytes of a directory and all below it but ``held`` inodes and what is in ``but``; each inode once."""
     seen = set(held)
-    total = _allocated(root)
+    total = disk.allocated_at(root)
     waiting = [root]
     while waiting:
         try:
@@ -120,14 +118,7 @@ def _below(root: bytes, held: set[int], but: tuple[bytes, ...]) -> int:
                 if entry.inode() in seen:
                     continue
                 seen.add(entry.inode())
-                total += _allocated(entry.path)
+                total += disk.allocated_at(entry.path)
                 if entry.path not in but and entry.is_dir(follow_symlinks=False):
                     waiting.append(entry.path)
     return total
-
-
-def _allocated(path: bytes) -> int:
-    try:
-        return os.lstat(path).st_blocks * _BLOCK
-    except OSError:
-        return 0

@@ -16,8 +16,8 @@ from tiny import SITE as SITE_TEXT
 from tiny import Tiny
 
 from store import digest, frames, segments, untrusted
-from store.bundle import FOOTER, Bundle, Refused
-from store.errors import StoreError
+from store.bundle import FOOTER, Bundle
+from store.errors import Refused, StoreError
 from store.tree import DIRECTORY, Entry
 from sysvenv import fit, passport
 from sysvenv.errors import SysvenvError

@@ -13,9 +13,9 @@ from hypothesis import given
 from specimens import DAY, NAMES, File, Spec, World, edit_in_place, on_disk, seen_as, specs, worlds
 
 from store import bundling, frames
-from store.bundle import Bundle, Refused
+from store.bundle import Bundle
 from store.bundling import Share
-from store.errors import Changed, Damaged
+from store.errors import Changed, Damaged, Refused
 from store.tree import FILE, Entry
 from store.untrusted import check, stays_inside
 

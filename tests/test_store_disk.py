@@ -200,6 +200,7 @@ def test_every_error_has_a_sentence_a_hint_and_a_code():
         "Changed": 1,
         "Unsupported": 1,
         "Lower": 1,
+        "Refused": 1,
     }
     for kind in codes:
         error = kind("It broke.", "Mend it.")

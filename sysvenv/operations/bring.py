@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from store import bundle, trees
-from store.bundle import Bundle, Refused
+from store.bundle import Bundle
+from store.errors import Refused
 from sysvenv import fit, hook, passport, snapshots, venv
 from sysvenv import manifest as manifests
 from sysvenv.errors import SysvenvError, UsageError

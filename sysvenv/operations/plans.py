@@ -34,6 +34,11 @@ class Plan(NamedTuple):
     """The operation, where it is just one: its record says what differs."""
 
 
+def to_switch(session: Session, kind: str, target: str, name: str, drift: Drift) -> Plan:
+    """To the state ``name``, history standing where it does: whoever carries it out makes that an operation."""
+    return Plan(kind, target, name, session.position.operation, (), (), drift, False, "")
+
+
 def to_undo(session: Session, steps: int, to: int | None) -> Plan:
     """Back by ``steps`` operations, or to just after operation ``to``. A change nobody recorded counts as one."""
     back = _back(session, steps, to)

@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
 from store import layered, layout, swap, trees
@@ -89,39 +90,33 @@ def _switch(session: Session, kind: str, target: str, name: str, words: list[str
     spare.anticipate(session, name)
     drift = session.audit()
     if dry_run:
-        plan = Plan(kind, target, name, session.position.operation, (), (), drift, False, "")
-        return _carry_out(session, plan, dry_run=True)
+        return _carry_out(session, plans.to_switch(session, kind, target, name, drift), dry_run=True)
     if drift or drift.stated:
         _refuse_lost(session, target, name)
     if keep.settle(session, drift) is not None or drift:
         drift = session.audit()
+    plan = plans.to_switch(session, kind, target, name, drift)
     if name == session.position.manifest:
-        plan = Plan(kind, target, name, session.position.operation, (), (), drift, False, "")
         return _outcome(session, plan, dry_run=False)._replace(unchanged=True)
     operation = keep.new_operation(session, kind, words, os.getpid())
-    plan = Plan(kind, target, name, operation.number, (), (), drift, False, "sysvenv undo")
+    plan = plan._replace(operation=operation.number, reverse="sysvenv undo")
     return _carry_out(session, plan, dry_run=False, operation=operation)
 
 
 def _refuse_lost(session: Session, target: str, name: str) -> None:
     """Before anything is recorded: whether the state can be had at all."""
-    try:
-        with session.store_lock():
-            ready = spare.make_ready(session, name)
-    except Damaged as error:
-        raise _fenced(target, error) from None
+    with _fence(target), session.store_lock():
+        ready = spare.make_ready(session, name)
     session.auditor.target = ready.checkout
     session.notes += [f"Written into a tree after it was replaced, kept: {os.fsdecode(path)}" for path in ready.rescued]
 
 
 def _carry_out(session: Session, plan: Plan, dry_run: bool, operation: Operation | None = None) -> Rewound:
     started = time.perf_counter()
-    try:
+    with _fence(plan.target):
         outcome = _outcome(session, plan, dry_run)
         if dry_run:
             return outcome._replace(files=_counts(session, plan, None))
-    except Damaged as error:
-        raise _fenced(plan.target, error) from None
     if (
         not plan.drift
         and not plan.drifted
@@ -129,14 +124,11 @@ def _carry_out(session: Session, plan: Plan, dry_run: bool, operation: Operation
     ):
         return outcome._replace(unchanged=True)
     _refuse_missing_interpreter(session, plan)
-    try:
-        with session.store_lock():
-            ready = spare.make_ready(session, plan.manifest)
-            sort = session.sorter(ready.checkout.path, ready.checkout.expected, frozenset())
-            looked = session.auditor.look_at(ready.checkout, session.index, plan.drift.changed)
-            mended = swap.mend(session.store, ready.checkout, looked, sort, session.index)
-    except Damaged as error:
-        raise _fenced(plan.target, error) from None
+    with _fence(plan.target), session.store_lock():
+        ready = spare.make_ready(session, plan.manifest)
+        sort = session.sorter(ready.checkout.path, ready.checkout.expected, frozenset())
+        looked = session.auditor.look_at(ready.checkout, session.index, plan.drift.changed)
+        mended = swap.mend(session.store, ready.checkout, looked, sort, session.index)
     _begin(session, plan, operation)
     session.claim()
     files = _counts(session, plan, mended.checkout.expected)
@@ -202,12 +194,16 @@ def _refuse_missing_interpreter(session: Session, plan: Plan) -> None:
         )
 
 
-def _fenced(target: str, error: Damaged) -> DamageFound:
-    """What a state that needs something lost is refused with; nothing was touched by then."""
-    return DamageFound(
-        f"{target[:1].upper()}{target[1:]} cannot be had: {error.message} Nothing was changed.",
-        "Run: sysvenv doctor --fix looks for a copy elsewhere; sysvenv verify says which states are whole.",
-    )
+@contextmanager
+def _fence(target: str) -> Iterator[None]:
+    """Refuse a state that needs something lost; nothing was touched by then."""
+    try:
+        yield
+    except Damaged as error:
+        raise DamageFound(
+            f"{target[:1].upper()}{target[1:]} cannot be had: {error.message} Nothing was changed.",
+            "Run: sysvenv doctor --fix looks for a copy elsewhere; sysvenv verify says which states are whole.",
+        ) from None
 
 
 def _begin(session: Session, plan: Plan, operation: Operation | None) -> None:

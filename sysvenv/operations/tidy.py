@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from sysvenv import retention
 from sysvenv.config import Config
 from sysvenv.home import Home
 from sysvenv.operations import background
@@ -14,7 +15,7 @@ def start(home: Home, config: Config, python: str) -> bool:
 
     ``python`` is the interpreter sysvenv runs on. What that process does is told in :mod:`sysvenv.tidier`.
     """
-    if not (config.history.max_entries or config.history.max_age or config.store.max_size):
+    if not retention.limits(config).is_set:
         return False
     background.start(lambda: os.execv(python, [python, "-I", "-m", "sysvenv.tidier", home.root]))
     return True
