@@ -62,6 +62,15 @@ def isolated(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
     yield home
 
 
+@pytest.fixture
+def unflushed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine stays up: flushing would only cost time."""
+    from store import disk
+
+    monkeypatch.setattr(os, "fsync", lambda fd: None)
+    monkeypatch.setattr(disk, "sync_filesystem", lambda path: None)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``tests/run --faults`` gives these (tests/effort.py says what they mean)."""
     parser.addoption("--every-call", action="store_true", help="inject faults at every system call, not at a sample")

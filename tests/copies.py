@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from pathlib import Path
 
 from store import store as stores
@@ -12,8 +13,18 @@ from store.row import rows
 from sysvenv.home import Home
 
 
+def without_trash(home: Path) -> None:
+    """Wait until nothing of a home is being deleted behind our back any more."""
+    until = time.monotonic() + 60
+    trash = home / "store/trash"
+    while trash.is_dir() and os.listdir(trash):
+        assert time.monotonic() < until, f"{trash} is not emptied"
+        time.sleep(0.01)
+
+
 def copy_home(source: Path, target: Path) -> None:
     """Copy a home with its hardlinks; its path stands in it, so ``target`` has to be where it comes to be used."""
+    without_trash(source)
     subprocess.run(["cp", "-a", source, target], check=True)
     home = Home.at(str(target))
     if not os.path.isdir(home.store):

@@ -12,14 +12,13 @@ from fingerprint import Fingerprint, fingerprint
 from injected import DONE, KILLED, SURPRISED, TOLD, Faults, Operation, run
 from tiny import ONE, PIP, TWO, Tiny
 
-from store import disk
 from store.verify import EDITED, UNGUARDED, verify
 from sysvenv import snapshots
 from sysvenv.history import History, read_head
 from sysvenv.operations import bring, label, record, recover, rewind, share
 from sysvenv.operations.record import Outcome
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("unflushed")]
 
 SAMPLE = 6
 """How many of an operation's calls are tried with each fault when not all are."""
@@ -70,13 +69,6 @@ def starts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tiny]:
     edited = two.copy(place / "edited")
     edit(edited)
     return {"at one": one, "at two": two, "undone": undone, "edited": edited}
-
-
-@pytest.fixture(autouse=True)
-def unflushed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The machine stays up: flushing would only cost time."""
-    monkeypatch.setattr(os, "fsync", lambda fd: None)
-    monkeypatch.setattr(disk, "sync_filesystem", lambda path: None)
 
 
 def states_of(home: Tiny, scratch: Path) -> dict[int, Fingerprint]:

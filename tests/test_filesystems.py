@@ -149,14 +149,27 @@ def two(tmp_path: Path) -> Tiny:
     return home
 
 
-def not_renamed(*trees: str) -> Callable[..., None]:
-    """An os.rename to which these directories lie in a lower layer, until they were replaced by others."""
+@pytest.fixture
+def not_renamed() -> Iterator[Callable[..., Callable[..., None]]]:
+    """Makes an os.rename to which some directories lie in a lower layer, until they were replaced by others."""
+    held: list[int] = []  # as long as they are open, no other directory gets their numbers
+
+    def pretend(*trees: str) -> Callable[..., None]:
+        held.extend(os.open(tree, os.O_RDONLY | os.O_DIRECTORY) for tree in trees)
+        return rename_but({os.fstat(each).st_ino for each in held})
+
+    yield pretend
+    for each in held:
+        os.close(each)
+
+
+def rename_but(lower: set[int]) -> Callable[..., None]:
+    """An os.rename that takes no directory of these inode numbers."""
     real = os.rename
-    lower = {os.fsencode(tree): os.lstat(tree).st_ino for tree in trees}
 
     def rename(source: str | bytes, target: str | bytes) -> None:
         found = os.lstat(source)
-        if stat.S_ISDIR(found.st_mode) and lower.get(os.fsencode(source)) == found.st_ino:
+        if stat.S_ISDIR(found.st_mode) and found.st_ino in lower:
             raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), source)
         real(source, target)
 
@@ -164,7 +177,9 @@ def not_renamed(*trees: str) -> Callable[..., None]:
 
 
 @pytest.mark.parametrize("step", ["sync_filesystem", "write_durably", "delete", "rename", "discard"])
-def test_a_copy_up_that_is_cut_off(two: Tiny, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+def test_a_copy_up_that_is_cut_off(
+    two: Tiny, monkeypatch: pytest.MonkeyPatch, not_renamed: Callable[..., Callable[..., None]], step: str
+) -> None:
     """Whenever that is, the next command has the whole environment, and ends what was begun."""
     before = fingerprint(two.venv)
     rewind.undo(two.context)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -11,20 +10,13 @@ from fingerprint import Fingerprint, fingerprint
 from test_faults import DONE, KILLED, SURPRISED, TOLD, Faults, chosen, run
 from tiny import ONE, TWO, Tiny
 
-from store import disk
 from sysvenv.history import History
 from sysvenv.operations import collect, label, recover, rewind, space
 from sysvenv.operations.verify import verify
 from sysvenv.retention import Limits
 
+pytestmark = pytest.mark.usefixtures("unflushed")
 KEPT = [3, 4]
-
-
-@pytest.fixture(autouse=True)
-def unflushed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The machine stays up: flushing would only cost time."""
-    monkeypatch.setattr(os, "fsync", lambda fd: None)
-    monkeypatch.setattr(disk, "sync_filesystem", lambda path: None)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from fingerprint import fingerprint
 from specimens import worlds
-from tiny import ONE, TWO, Tiny
+from tiny import Tiny, begun
 
 from store import digest, layout, manifests, segments, swap, trees
 from store.errors import Damaged, StoreError
@@ -30,11 +30,7 @@ def home(tmp_path: Path) -> Tiny:
     """A home at @2, beside it a directory that is none of ours."""
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside/passwd").write_text("root's")
-    made = Tiny(tmp_path / "here")
-    made.begin()
-    made.pip("1.0", ONE)
-    made.pip("2.0", TWO)
-    return made
+    return begun(tmp_path / "here", 2)
 
 
 @pytest.fixture

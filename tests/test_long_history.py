@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -10,9 +9,8 @@ from pathlib import Path
 
 import pytest
 from tally import Count
-from tiny import ONE, TWO, Tiny
+from tiny import Tiny, begun
 
-from store import disk
 from sysvenv import history
 from sysvenv.history import History, Position, read_head
 from sysvenv.operations import rewind
@@ -23,15 +21,9 @@ ALLOWED = 1.1
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tiny:
+def home(tmp_path: Path, unflushed: None) -> Tiny:
     """@1 has demo 1, @2 has demo 2."""
-    monkeypatch.setattr(os, "fsync", lambda fd: None)
-    monkeypatch.setattr(disk, "sync_filesystem", lambda path: None)
-    made = Tiny(tmp_path / "packages")
-    made.begin()
-    made.pip("1.0", ONE)
-    made.pip("2.0", TWO)
-    return made
+    return begun(tmp_path / "packages", 2)
 
 
 def lengthen(home: Tiny) -> None:

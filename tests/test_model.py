@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import tempfile
 from pathlib import Path
@@ -16,19 +15,10 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 from tally import Count
 from world import ACTIONS, LIKELY, World
 
-from store import disk
-
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("unflushed")]
 
 THOROUGH = 50
 """After so many steps the store is verified as well."""
-
-
-@pytest.fixture(autouse=True)
-def unflushed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The machine stays up: flushing would only cost time."""
-    monkeypatch.setattr(os, "fsync", lambda fd: None)
-    monkeypatch.setattr(disk, "sync_filesystem", lambda path: None)
 
 
 class Life(RuleBasedStateMachine):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from open_tool import NOBODY, open_tool
-from tiny import ONE, TWO, Tiny
+from tiny import TWO, Tiny, begun
 from wheels import build_wheel
 
 from sysvenv import rights as roots
@@ -24,10 +24,7 @@ root = pytest.mark.root
 @pytest.fixture
 def home(tmp_path: Path) -> Tiny:
     """A home at @1."""
-    made = Tiny(tmp_path / "here")
-    made.begin()
-    made.pip("1.0", ONE)
-    return made
+    return begun(tmp_path / "here", 1)
 
 
 @pytest.mark.parametrize("umask", [0, 0o002, 0o022, 0o077])

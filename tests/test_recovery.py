@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from fingerprint import fingerprint
-from tiny import ONE, PIP, TWO, Tiny
+from tiny import ONE, PIP, TWO, Tiny, begun
 
 from store import disk, objects
 from store import store as stores
@@ -19,15 +19,9 @@ from sysvenv.operations import keep, label, recover, rewind
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tiny:
+def home(tmp_path: Path, unflushed: None) -> Tiny:
     """@1 has demo 1, @2 has demo 2."""
-    monkeypatch.setattr(os, "fsync", lambda fd: None)
-    monkeypatch.setattr(disk, "sync_filesystem", lambda path: None)
-    made = Tiny(tmp_path / "packages")
-    made.begin()
-    made.pip("1.0", ONE)
-    made.pip("2.0", TWO)
-    return made
+    return begun(tmp_path / "packages", 2)
 
 
 class Cut(Exception):

@@ -16,7 +16,7 @@ import pytest
 from conftest import interpreters
 from fingerprint import environment
 from recorded import Environment
-from tiny import ONE, Tiny
+from tiny import Tiny, begun
 
 from store import objects
 from store.bundle import Bundle
@@ -346,10 +346,7 @@ def test_import_over_the_command_line(
 @pytest.fixture
 def tiny(tmp_path: Path) -> Tiny:
     """A small home with one distribution."""
-    made = Tiny(tmp_path / "tiny")
-    made.begin()
-    made.pip("1.0", ONE)
-    return made
+    return begun(tmp_path / "tiny", 1)
 
 
 def shared(home: Tiny, tmp_path: Path) -> tuple[share.Shared, dict[bytes, bytes], dict[str, object]]:

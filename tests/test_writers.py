@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from copies import without_trash
 from fingerprint import Fingerprint, fingerprint
 from recorded import Environment
 from tiny import ONE, PIP, TWO, Tiny
 
-from store import disk
 from store.errors import Busy, Changed
 from store.verify import EDITED, FOREIGN, UNGUARDED, verify
 from sysvenv import manifest
@@ -31,6 +31,7 @@ from sysvenv.operations import label, record, recover, rewind, setup
 from sysvenv.operations.record import Outcome
 
 pytest_plugins = ["homes"]
+pytestmark = pytest.mark.usefixtures("unflushed")
 
 BACKUPS = ("~", ".bak", ".orig")
 """How files end that editors leave beside what they edit: the user's, they stay where they are."""
@@ -188,13 +189,6 @@ def an_elf_file() -> bytes:
     modules = glob.glob(f"{sysconfig.get_config_var('DESTSHARED')}/*.so")
     found = min([*modules, shutil.which("true") or sys.executable], key=os.path.getsize)
     return Path(found).read_bytes()
-
-
-@pytest.fixture(autouse=True)
-def unflushed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The machine stays up: flushing would only cost time."""
-    monkeypatch.setattr(os, "fsync", lambda fd: None)
-    monkeypatch.setattr(disk, "sync_filesystem", lambda path: None)
 
 
 @pytest.fixture(scope="module")
@@ -432,9 +426,7 @@ def test_edits_while_undo_runs(scene: Scene, tmp_path: Path, loop: Callable[[Pat
     editor.send_signal(signal.SIGTERM)
     editor.wait()
     rewind.restore(home.context, "@2")
-    trash = home.root / "store/trash"
-    while any(trash.iterdir()) and time.monotonic() < ended + 60:
-        time.sleep(0.01)  # it is being deleted
+    without_trash(home.root)
     last = dict(line.split(" ", 1) for line in (tmp_path / "log").read_text().splitlines())
     kept = [path.read_bytes() for path in home.root.rglob("*") if path.is_file() and not path.is_symlink()]
     lost = [text for text in last.values() if not any(text.encode() in content for content in kept)]

@@ -93,3 +93,12 @@ class Tiny:
         """A copy on new inodes, which its indexes know."""
         copy_home(self.root, target)
         return Tiny(target)
+
+
+def begun(root: Path, operation: int) -> Tiny:
+    """A home at that operation: @0 is empty, @1 has demo 1, @2 has demo 2."""
+    home = Tiny(root)
+    home.begin()
+    for version, files in [("1.0", ONE), ("2.0", TWO)][:operation]:
+        home.pip(version, files)
+    return home
