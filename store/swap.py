@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from store import audit, capture, disk, journal, layered, objects, trees
-from store.errors import Lower, StoreError, Unsupported
+from store.errors import Lower, Unsupported
 from store.index import ANY, Index, settle
 from store.layout import Work
 from store.row import Seen, rows_of
@@ -232,33 +232,12 @@ def _let_go(live: bytes, old: bytes, path: bytes, ino: int) -> None:
 
 def outfit(store: Store, checkout: Checkout, ours: Mapping[bytes, bytes]) -> Checkout:
     """Lay the caller's own files into a ready checkout, so that nothing is left to write when it goes live."""
-    laid = lay_ours(store, checkout.path, ours)
+    laid = trees.lay_ours(store.root, checkout.path, ours)
     if not laid:
         return checkout
     checkout = checkout._replace(expected=_settled(checkout, laid, checkout.expected.data))
     trees.save_index(store, checkout.name, checkout.expected)
     return checkout
-
-
-def lay_ours(store: Store, root: bytes, ours: Mapping[bytes, bytes]) -> list[bytes]:
-    """Write the caller's own files where they are missing or differ; returns their paths."""
-    laid = []
-    for directory in {parent for path in ours for parent in parents(path)}:
-        if os.path.islink(os.path.join(root, directory)):
-            raise StoreError(
-                f"{os.fsdecode(directory)} in the environment is a symlink: what is laid there would lie elsewhere.",
-                "Put a real directory in its place; nothing was changed.",
-            )
-    for path, content in ours.items():
-        place = os.path.join(root, path)
-        try:
-            if disk.read(place) == content:
-                continue
-        except (FileNotFoundError, NotADirectoryError):
-            os.makedirs(os.path.dirname(place), exist_ok=True)
-        disk.write_durably(place, content, 0o644, made_in=store.root)
-        laid.append(path)
-    return laid
 
 
 def keep_inode(live: bytes, target: bytes, path: bytes) -> None:
@@ -349,7 +328,7 @@ def go_live(
     user's files whose place the target needs; they stay set aside.
     """
     carried, taken = carry(live, drift.data, target)
-    lay_ours(store, target.path, ours)
+    trees.lay_ours(store.root, target.path, ours)
     for path in one_inode:
         keep_inode(live, target.path, path)
     trees.write_marker(store, target.path, Marker(target.name, position))

@@ -3,12 +3,14 @@
 import errno
 import json
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from store import disk, index
+from store.errors import StoreError
 from store.index import Index
 from store.store import Store
+from store.tree import parents
 
 MARKER = b".sysvenv"
 """In the root of each checkout: which checkout it is, and the position that holds once it is live."""
@@ -69,6 +71,31 @@ def write_marker(store: Store, root: bytes, marker: Marker) -> None:
     """Write the marker durably. What a power cut leaves of that is in the store, never in the tree (:func:`sweep`)."""
     value = {"version": VERSION, "checkout": marker.checkout, "position": marker.position}
     disk.write_durably(os.path.join(root, MARKER), json.dumps(value).encode() + b"\n", 0o644, made_in=store.root)
+
+
+def lay_ours(made_in: bytes, root: bytes, ours: Mapping[bytes, bytes]) -> list[bytes]:
+    """Write the caller's own files, in their order, where they are missing or differ; returns their paths.
+
+    Never writes through an inode that is there: another tree may hold a link to it. What a power cut leaves of the
+    writing is in the directory ``made_in``, as with the marker.
+    """
+    laid = []
+    for directory in {parent for path in ours for parent in parents(path)}:
+        if os.path.islink(os.path.join(root, directory)):
+            raise StoreError(
+                f"{os.fsdecode(directory)} in the environment is a symlink: what is laid there would lie elsewhere.",
+                "Put a real directory in its place; nothing was changed.",
+            )
+    for path, content in ours.items():
+        place = os.path.join(root, path)
+        try:
+            if disk.read(place) == content:
+                continue
+        except (FileNotFoundError, NotADirectoryError):
+            os.makedirs(os.path.dirname(place), exist_ok=True)
+        disk.write_durably(place, content, 0o644, made_in=made_in)
+        laid.append(path)
+    return laid
 
 
 def index_path(store: Store, name: str) -> bytes:

@@ -50,6 +50,11 @@ class Position(NamedTuple):
     undone: tuple[Undone, ...] = ()
     """What redo would bring back, the next one first."""
 
+    @property
+    def newest(self) -> int:
+        """The largest number it knows of."""
+        return max(self.operation, *(undone.operation for undone in self.undone), -1)
+
 
 class Operation(NamedTuple):
     """One step of history, from its two records."""
@@ -288,6 +293,14 @@ def position_from(value: dict[str, Any]) -> Position:
     """The inverse of :func:`position_to`. Raises KeyError, TypeError or ValueError."""
     undone = tuple(Undone(int(u["operation"]), str(u["manifest"]), str(u["checkout"])) for u in value["undone"])
     return Position(int(value["sequence"]), int(value["operation"]), str(value["manifest"]), undone)
+
+
+def position_carried(value: dict[str, Any]) -> Position | None:
+    """The position in a tree's marker; None where there is none that makes sense: not every tree was swapped in."""
+    try:
+        return position_from(value) if value else None
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _parse(path: str) -> dict[str, Any]:

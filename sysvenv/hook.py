@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 
+from store import trees
+
 # Every start of the venv's Python runs this line, so it only looks for the word in the command line, which
 # costs a microsecond. sys.orig_argv came with Python 3.10; before, the module itself looks. A damaged module
 # costs one line on stderr, not pip; one, although the line runs twice (cpython #75723). No bytecode of ours is
@@ -54,25 +56,15 @@ def missing(root: str, site: bytes, tool_python: str) -> list[bytes]:
     return [path for path, content in files(tool_python, site).items() if _read(root, path) != content]
 
 
-def lay(root: str, site: bytes, tool_python: str) -> list[bytes]:
-    """Write what `missing` names, each by temporary file and rename, and return it.
+def lay(root: str, site: bytes, tool_python: str, store: str) -> list[bytes]:
+    """Write what `missing` names, and return it. `store` is a directory on the same filesystem, to make it in.
 
-    The modules come before the line that calls them, so there is no instant at which the hook is damaged.
-    Never writes through an existing inode: another tree may hold a link to it. Raises OSError.
+    The modules come before the line that calls them, so there is no instant at which the hook is damaged. Raises
+    OSError, and StoreError where site-packages is reached through a symlink.
     """
-    wanted = files(tool_python, site)
-    written = [path for path, content in wanted.items() if _read(root, path) != content]
-    for path in written:
-        target = _join(root, path)
-        temporary = target + b".%d.tmp" % os.getpid()
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-        with open(descriptor, "wb") as stream:
-            stream.write(wanted[path])
-            stream.flush()
-            os.fsync(descriptor)  # Emptied by a power cut, it would record nothing and complain at each pip.
-        os.rename(temporary, target)
-        if path.endswith(b".py"):
-            _drop_bytecode(root, site)
+    written = trees.lay_ours(os.fsencode(store), os.fsencode(root), files(tool_python, site))
+    if any(path.endswith(b".py") for path in written):
+        _drop_bytecode(root, site)
     return written
 
 

@@ -55,10 +55,7 @@ def mend(home: Home, found: Whereabouts) -> None:
 def _marked(home: Home) -> Position | None:
     """The position the live tree carries from the swap that made it live."""
     marker = trees.read_marker(os.fsencode(home.venv))
-    try:
-        found = history.position_from(marker.position) if marker and marker.position else None
-    except (KeyError, TypeError, ValueError):
-        return None
+    found = history.position_carried(marker.position) if marker else None
     return found if found is not None and history.is_known(home, found.operation) else None
 
 
@@ -89,8 +86,7 @@ def _concluded(home: Home, marked: Position | None, trouble: str) -> Whereabouts
     Numbers only grow, so an operation newer than all that the marker knows came after the swap that wrote it.
     """
     last = _last_outcome(home)
-    known = max([marked.operation, *(undone.operation for undone in marked.undone)]) if marked else -1
-    if marked is not None and (last is None or last.number <= known):
+    if marked is not None and (last is None or last.number <= marked.newest):
         return Whereabouts(marked, trouble, f"@{marked.operation}, where the last undo or restore led")
     sequence = marked.sequence + 1 if marked else 1
     if last is None:

@@ -132,7 +132,7 @@ class Managed:
 
     def lay(self) -> None:
         """Put the hook in, as it should be."""
-        hook.lay(str(self.venv), self.tree_site, self.tool)
+        hook.lay(str(self.venv), self.tree_site, self.tool, str(self.venv.parent))
 
     def environment(self, **extra: str) -> dict[str, str]:
         """Of a pip to be started, with the given variables on top."""

@@ -310,7 +310,7 @@ def _bare_venv(place: Path) -> str:
 @pytest.mark.parametrize("how", BROKEN)
 def test_pip_runs_with_a_broken_tool(one: Managed, tmp_path: Path, how: str) -> None:
     """A tool that is missing, damaged or silent costs one line, and a hanging one its time-out."""
-    hook.lay(str(one.venv), one.tree_site, BROKEN[how](tmp_path))
+    hook.lay(str(one.venv), one.tree_site, BROKEN[how](tmp_path), str(one.venv.parent))
     module = one.site / "_sysvenv_gate.py"
     text = module.read_text()
     assert "START_SECONDS = 20.0" in text
@@ -554,14 +554,14 @@ def test_lay_writes_only_what_differs_and_remove_takes_it_all(tmp_path: Path) ->
     target.mkdir(parents=True)
     names = ["_sysvenv.pth", "_sysvenv.py", "_sysvenv.start", "_sysvenv_gate.py"]
     assert len(hook.missing(str(tmp_path), site, "/tool")) == 4
-    assert len(hook.lay(str(tmp_path), site, "/tool")) == 4
+    assert len(hook.lay(str(tmp_path), site, "/tool", str(tmp_path))) == 4
     assert (sorted(os.listdir(target)), hook.missing(str(tmp_path), site, "/tool")) == (names, [])
-    assert hook.lay(str(tmp_path), site, "/tool") == []
+    assert hook.lay(str(tmp_path), site, "/tool", str(tmp_path)) == []
     os.link(target / "_sysvenv_gate.py", tmp_path / "twin")
     (target / "__pycache__").mkdir()
     for module in ("_sysvenv", "_sysvenv_gate"):
         (target / f"__pycache__/{module}.cpython-312.pyc").write_bytes(b"old")
-    assert hook.lay(str(tmp_path), site, "/it's \\ odd\udcff") == [site + b"/_sysvenv_gate.py"]
+    assert hook.lay(str(tmp_path), site, "/it's \\ odd\udcff", str(tmp_path)) == [site + b"/_sysvenv_gate.py"]
     assert b"'/tool'" in (tmp_path / "twin").read_bytes()
     assert os.listdir(target / "__pycache__") == []
     scope: dict[str, object] = {}

@@ -12,7 +12,7 @@ from fingerprint import fingerprint
 from specimens import worlds
 from tiny import Tiny, begun
 
-from store import digest, layout, manifests, segments, swap, trees
+from store import digest, layout, manifests, segments, trees
 from store.errors import Damaged, StoreError
 from store.manifests import Manifest, Part
 from store.tree import DIRECTORY, LINK, Entry, Tree
@@ -153,7 +153,7 @@ def test_a_linked_site_packages_gets_no_hook(home: Tiny, outside: object) -> Non
     with pytest.raises(StoreError, match="is a symlink"), worlds() as world:
         os.makedirs(world.live)
         os.symlink(home.root.parent / "outside", world.live + b"/lib")
-        swap.lay_ours(world.store, world.live, {b"lib/site/_sysvenv.pth": b"import os"})
+        trees.lay_ours(world.store.root, world.live, {b"lib/site/_sysvenv.pth": b"import os"})
     assert fingerprint(home.root.parent / "outside") == outside
 
 

@@ -336,7 +336,7 @@ def test_ours_are_laid_only_where_they_differ(world):
     assert swap.outfit(world.store, fitted, {b"ours.py": b"1", b"deep/er/ours.py": b"2"}) is fitted
     assert audit.moved(ready.path, fitted.expected) == []
     write(ready.path + b"/ours.py", File(b"old"))
-    assert swap.lay_ours(world.store, ready.path, {b"ours.py": b"1", b"lib/ours.py": b"3"}) == [
+    assert trees.lay_ours(world.store.root, ready.path, {b"ours.py": b"1", b"lib/ours.py": b"3"}) == [
         b"ours.py",
         b"lib/ours.py",
     ]

@@ -108,7 +108,7 @@ def _hook(context: Context, python: Interpreter) -> Problem:
         return fine("hook", "pip is recorded: the hook is in place and current.")
 
     def lay(session: Session) -> str:
-        hook.lay(root, site, context.tool_python)
+        hook.lay(root, site, context.tool_python, context.home.store)
         return "It is laid now."
 
     absent = [path for path in missing if not os.path.lexists(os.path.join(os.fsencode(root), path))]

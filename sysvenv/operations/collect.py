@@ -133,15 +133,9 @@ def _of_position(position: Position) -> set[str]:
 def _of_marker(session: Session) -> set[str]:
     """The states the live tree's marker names, if they are what a lost HEAD would be made of again."""
     marker = trees.read_marker(session.live)
-    try:
-        position = history.position_from(marker.position) if marker and marker.position else None
-    except (KeyError, TypeError, ValueError):
-        return set()
+    position = history.position_carried(marker.position) if marker else None
     numbers = session.history.numbers()
-    if position is None or not numbers:
-        return set()
-    known = max(position.operation, *(undone.operation for undone in position.undone), -1)
-    return _of_position(position) if numbers[-1] <= known else set()
+    return _of_position(position) if position is not None and numbers and numbers[-1] <= position.newest else set()
 
 
 def _steps(position: Position, operations: list[Operation]) -> int:

@@ -162,10 +162,7 @@ class Session:
             head = history.read_head(self.home)
         except DamageFound:
             head = None
-        try:
-            carried = history.position_from(marked) if marked else None
-        except (KeyError, TypeError, ValueError):
-            carried = None
+        carried = history.position_carried(marked)
         newer = carried is not None and head is not None and carried.sequence > head.sequence
         if carried is not None and newer and history.is_known(self.home, carried.operation):
             history.write_head(self.home, carried)

@@ -69,7 +69,9 @@ def lay_ours(context: Context) -> list[str]:
     root = context.home.venv
     site = venv.site_packages(root)
     os.close(os.open(os.path.join(os.fsencode(root), UV_LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644))
-    return [os.path.join(root, os.fsdecode(path)) for path in hook.lay(root, site, context.tool_python)]
+    return [
+        os.path.join(root, os.fsdecode(path)) for path in hook.lay(root, site, context.tool_python, context.home.store)
+    ]
 
 
 def _refuse_odd_place(path: str) -> None:
