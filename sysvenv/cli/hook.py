@@ -29,6 +29,6 @@ def command(session: Session, remove: bool) -> int:
     if remove:
         hook.remove(root, site)
         return session.show({"removed": True}, lambda screen, _: setup.hook_removed(screen, root))
-    written = hook.lay(root, site, session.settings.tool_python, session.home.store)
+    written = hook.lay(session.home, site, session.settings.tool_python)
     laid = [os.path.join(root, os.fsdecode(path)) for path in written]
     return session.show({"laid": laid}, lambda screen, _: setup.hook_laid(screen, laid))

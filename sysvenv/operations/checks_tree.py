@@ -103,12 +103,12 @@ def _started_by(script: str) -> str:
 
 def _hook(context: Context, python: Interpreter) -> Problem:
     root, site = context.home.venv, python.site.encode()
-    missing = hook.missing(root, site, context.tool_python)
+    missing = hook.missing(context.home, site, context.tool_python)
     if not missing:
         return fine("hook", "pip is recorded: the hook is in place and current.")
 
     def lay(session: Session) -> str:
-        hook.lay(root, site, context.tool_python, context.home.store)
+        hook.lay(context.home, site, context.tool_python)
         return "It is laid now."
 
     absent = [path for path in missing if not os.path.lexists(os.path.join(os.fsencode(root), path))]

@@ -45,6 +45,31 @@ class Status(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
+class Environment(NamedTuple):
+    """A line of `sysvenv envs`."""
+
+    name: str
+    """Of its home; empty for the user's own."""
+    venv: str
+    home: str
+    state: str
+    """One of "own", "tracked", "gone" (moved or deleted), or "untracked": of these two the history is left."""
+    current: bool = False
+    """Whether this command speaks of it."""
+    python: str = ""
+    python_present: bool = False
+    distributions: int = 0
+    operations: int = 0
+    last: Operation | None = None
+    """The operation it stands at."""
+    size: int | None = None
+    """Allocated bytes of the live tree; None where that cannot be told."""
+    alone: int | None = None
+    """Allocated bytes that would be free without it and its history."""
+    trouble: str = ""
+    """A sentence where something cannot be read."""
+
+
 class Finding(NamedTuple):
     """One thing doctor or verify found."""
 

@@ -6,8 +6,7 @@ import os
 import time
 
 from store import disk, room
-from store import store as stores
-from sysvenv import history, hook, manifest, owner, snapshots, venv
+from sysvenv import history, hook, manifest, owner, snapshots, storage, venv
 from sysvenv.errors import DamageFound, SysvenvError
 from sysvenv.headstart import UV_LOCK
 from sysvenv.history import INIT, History, Operation, Position
@@ -69,9 +68,7 @@ def lay_ours(context: Context) -> list[str]:
     root = context.home.venv
     site = venv.site_packages(root)
     os.close(os.open(os.path.join(os.fsencode(root), UV_LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644))
-    return [
-        os.path.join(root, os.fsdecode(path)) for path in hook.lay(root, site, context.tool_python, context.home.store)
-    ]
+    return [os.path.join(root, os.fsdecode(path)) for path in hook.lay(context.home, site, context.tool_python)]
 
 
 def _refuse_odd_place(path: str) -> None:
@@ -94,7 +91,7 @@ def _make_home(context: Context) -> None:
         os.chmod(root, 0o755)  # whatever the umask: nobody else is to write there
     disk.probe_links(root, root)
     store, sample = os.fsencode(home.store), os.fsencode(home.venv) + b"/pyvenv.cfg"
-    stores.create(store)
+    storage.create(home)
     disk.probe_links(sample if os.path.lexists(sample) else root, store)
     for directory in (home.history, home.snapshots):
         disk.make_private(os.fsencode(directory))
