@@ -35,6 +35,8 @@ class Store:
         self.trash = self.area + b"/trash"
         self.indexes = self.area + b"/index"
         self.rescued = self.area + b"/rescued"
+        self.healed: dict[int, Entry] = {}
+        """Inodes that were edited in place, and the objects they were until these got others."""
 
     def heal(self, entry: Entry, *, thorough: bool = False, elsewhere: Iterable[bytes] = ()) -> bool:
         """Make sure the object of ``entry`` is intact, rebuilding it if need be: from its own content, which chmod and
@@ -67,7 +69,10 @@ class Store:
 
     def rebuild(self, entry: Entry, content: bytes) -> None:
         """Give the object of ``entry`` a new inode with ``content``. What stands in its place is kept."""
-        self._keep_what_stands_at(self.objects.path(entry))
+        place = self.objects.path(entry)
+        if os.path.lexists(place):
+            self.healed[os.lstat(place).st_ino] = entry
+        self._keep_what_stands_at(place)
         self.objects.replace(entry, content)
 
     def disown(self, entry: Entry) -> None:

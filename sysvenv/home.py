@@ -49,6 +49,11 @@ class Home:
         return self.venv != self.root + "/venv"
 
     @property
+    def own(self) -> Home:
+        """The home of the user's own environment."""
+        return Home.at(os.path.dirname(self.environments)) if self.is_tracked else self
+
+    @property
     def area(self) -> str:
         """Where in the store this environment has what it shares with no other."""
         return f"{self.store}/envs/{os.path.basename(self.root)}" if self.is_tracked else self.store

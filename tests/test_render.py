@@ -599,6 +599,7 @@ SPACE = Space(
     live_files=33_863,
     history=60_000_000,
     snapshots=0,
+    others=0,
     copies=66_000_000,
     trees=16_900_000,
     tree_count=1,

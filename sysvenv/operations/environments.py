@@ -17,7 +17,7 @@ from sysvenv.operations.session import Context, Session
 
 def environments(context: Context) -> tuple[Environment, ...]:
     """The user's own first, then the tracked ones by name; with those of which only the history is left."""
-    own = context.home if not context.home.is_tracked else Home.at(os.path.dirname(context.home.environments))
+    own = context.home.own
     known = [own] if os.path.isdir(own.history) else []
     sessions: dict[Home, Session] = {}
     told = []

@@ -27,7 +27,9 @@ class Status(NamedTuple):
     """How many operations redo could bring back."""
     snapshots: int
     path_problem: str
-    """Empty when the venv's bin comes first on PATH; else one sentence."""
+    """Empty when the venv's bin comes first on PATH, or need not; else one sentence."""
+    tracked: bool
+    """Whether it is a project's environment, which is activated instead."""
     store_bytes: int
     """What the store takes beyond the live environment: allocated bytes of inodes the environment does not hold."""
     venv_bytes: int
@@ -147,6 +149,8 @@ class Space(NamedTuple):
     """Files only history and redo need."""
     snapshots: int
     """Files snapshots need, and the environment does not have."""
+    others: int
+    """Files only other environments need."""
     copies: int
     """Pristine copies."""
     trees: int
@@ -167,7 +171,7 @@ class Space(NamedTuple):
     @property
     def beyond(self) -> int:
         """What goes when the store goes."""
-        files = self.history + self.snapshots + self.copies + self.states + self.unclaimed
+        files = self.history + self.snapshots + self.others + self.copies + self.states + self.unclaimed
         return files + self.trees + self.indexes + self.trash + self.rest
 
 

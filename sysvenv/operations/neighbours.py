@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from store import trees
+from store.errors import StoreError
 from store.lock import Lock
 from sysvenv import tracked
-from sysvenv.errors import DamageFound
+from sysvenv.errors import DamageFound, SysvenvError
 from sysvenv.headstart import NONE
 from sysvenv.home import Home
 from sysvenv.operations import look, recover, roots
@@ -29,6 +30,20 @@ def at_rest(context: Context, command: str) -> Iterator[Session]:
                 held.enter_context(Lock(os.fsencode(home.lock), command, wait=context.wait, on_wait=context.on_wait))
         assert session is not None
         yield session
+
+
+def glances(session: Session) -> Iterator[Session]:
+    """The others as a reader sees them; one that cannot be read is left out."""
+    try:
+        for home in tracked.sharing(session.home):
+            yield look.glance(session.context._replace(home=home, ahead=NONE))
+    except (SysvenvError, StoreError, OSError):
+        return
+
+
+def name(home: Home) -> str:
+    """What people call an environment: its home's name, of their own the path."""
+    return os.path.basename(home.root) if home.is_tracked else home.venv
 
 
 def needed(session: Session) -> set[str]:

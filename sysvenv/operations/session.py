@@ -101,6 +101,10 @@ class Session:
         """Let go of the locks. What was buried meanwhile is deleted behind our back."""
         if self.is_open:
             reserve.hold(self.store)
+            if self.store.healed:
+                from sysvenv.operations import leaks
+
+                leaks.mend(self)
         if self.context.on_note is not None:
             for note in self.notes:
                 self.context.on_note(note)
