@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 
-from store import disk, layout, trees
+from store import digest, disk, layout, trees
 from store.objects import write_file
+from store.store import Store
 from store.tree import FILE, Entry
 from store.trees import Checkout
 from sysvenv import manifest as manifests
@@ -83,7 +84,8 @@ def _settled(session: Session, checkout: Checkout, old: bytes) -> str:
         mended = relocate.record(text, path, texts)
         if mended != text:
             texts[path] = mended
-    _write(checkout.path, texts, entries)
+    for path, text in texts.items():
+        _write(session.store, os.path.join(checkout.path, path), text, entries[path])
     captured = capture_tree(session, checkout.path, checkout.expected, session.audit_checkout(checkout))
     trees.save_index(session.store, checkout.name, captured.found)
     return captured.name
@@ -94,8 +96,11 @@ def _may_name_the_place(path: bytes, site: bytes) -> bool:
     return b"/" not in below
 
 
-def _write(root: bytes, texts: dict[bytes, bytes], entries: dict[bytes, Entry]) -> None:
-    for path, text in texts.items():
-        place = os.path.join(root, path)
-        os.unlink(place)  # other trees have it too
-        write_file(place, text, entries[path])
+def _write(store: Store, place: bytes, text: bytes, old: Entry) -> None:
+    """Another text, with mode and mtime as they were: the object of an earlier time, so that states are the same."""
+    os.unlink(place)  # other trees have it too
+    new = old._replace(size=len(text), digest=digest.of_bytes(text), twin=0)
+    if store.objects.intact(new):
+        store.objects.link_out(new, place)
+    else:
+        write_file(place, text, new)
