@@ -13,8 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import tripwire
+from effort import Effort
 from fingerprint import fingerprint
 from scenes import SYSVENV, Answer
+from tally import Count
+from tripwire import KILL, Wire
 from wheels import build_wheel
 
 
@@ -392,3 +396,44 @@ def test_a_track_that_was_cut_off(user: User, cut: int) -> None:
     user.pip(venv, "install", "demo==1.0")
     user.sysvenv("undo", cwd=venv.parent)
     assert not list(site(venv).glob("demo*"))
+
+
+@pytest.mark.faults
+@pytest.mark.skipif(bool(tripwire.missing()), reason=tripwire.missing())
+@pytest.mark.parametrize("command", ["track", "untrack", "restore"])
+def test_killed_at_any_call(user: User, effort: Effort, count: Count, command: str) -> None:
+    """Whichever call is the last before a kill: the environment is whole, and the next command goes on."""
+    venv = user.venv("shop")
+    user.begin()
+    user.pip(user.own, "install", "demo==1.0")
+    user.sysvenv("snapshot", "stack")
+    words = {"track": ["track", venv], "untrack": ["untrack", venv], "restore": ["-C", venv, "restore", "stack"]}[
+        command
+    ]
+    before = fingerprint(venv)
+
+    def broken(wire: Wire) -> tripwire.Tripped:
+        if command != "track":
+            user.sysvenv("track", venv)
+        tripped = tripwire.run([SYSVENV, *map(str, words)], str(user.place), wire, user.environ)
+        return tripped
+
+    def back() -> None:
+        """Whatever is there can be tracked, undone, verified and let go."""
+        user.sysvenv("track", venv)
+        user.pip(venv, "install", "demo==2.0")
+        user.sysvenv("-C", venv, "undo", "--to", "@0")
+        assert fingerprint(venv) == before
+        assert "error" not in user.sysvenv("-C", venv, "verify").output
+        user.sysvenv("untrack", "--purge", venv)
+        assert "All is well" in user.sysvenv("verify").output
+
+    whole = broken(Wire())
+    assert whole.code == 0, whole
+    back()
+    tried = bad = 0
+    for at in effort.chosen(len(whole.calls), command):
+        broken(Wire(KILL, at))
+        tried += 1
+        back()
+    count(f"{command} of a project", "kill", tried, bad)
