@@ -213,6 +213,20 @@ def test_untrack_leaves_a_plain_environment(user: User) -> None:
     assert user.sysvenv("envs").output == "None yet. Make your own: sysvenv init\n"
 
 
+def test_the_hooks_go_and_come_together(user: User) -> None:
+    """An upgrade renews them all, and an uninstall leaves plain pips everywhere."""
+    venv = user.venv("shop")
+    user.begin()
+    user.sysvenv("track", venv)
+    module = site(venv) / "_sysvenv.py"
+    module.write_text("# of another version\n")
+    user.sysvenv("init")
+    assert "managed_home" in module.read_text()
+    user.sysvenv("hook", "--remove")
+    assert not list(site(venv).glob("_sysvenv*")) and not list(site(user.own).glob("_sysvenv*"))
+    assert "recorded" not in user.pip(venv, "install", "demo==1.0")
+
+
 def test_a_moved_environment_is_noticed(user: User) -> None:
     """Its history is kept, and goes on where it is tracked again; a copy is another environment, and not recorded."""
     venv = user.venv("shop")
@@ -407,16 +421,13 @@ def test_killed_at_any_call(user: User, effort: Effort, count: Count, command: s
     user.begin()
     user.pip(user.own, "install", "demo==1.0")
     user.sysvenv("snapshot", "stack")
-    words = {"track": ["track", venv], "untrack": ["untrack", venv], "restore": ["-C", venv, "restore", "stack"]}[
-        command
-    ]
+    words = ["-C", venv, "restore", "stack"] if command == "restore" else [command, venv]
     before = fingerprint(venv)
 
     def broken(wire: Wire) -> tripwire.Tripped:
         if command != "track":
             user.sysvenv("track", venv)
-        tripped = tripwire.run([SYSVENV, *map(str, words)], str(user.place), wire, user.environ)
-        return tripped
+        return tripwire.run([SYSVENV, *map(str, words)], str(user.place), wire, user.environ)
 
     def back() -> None:
         """Whatever is there can be tracked, undone, verified and let go."""

@@ -6,7 +6,8 @@ import os
 import time
 
 from store import disk, room
-from sysvenv import history, hook, manifest, owner, snapshots, storage, venv
+from store.errors import StoreError
+from sysvenv import history, hook, manifest, owner, selection, snapshots, storage, venv
 from sysvenv.errors import DamageFound, SysvenvError
 from sysvenv.headstart import UV_LOCK
 from sysvenv.history import INIT, History, Operation, Position
@@ -38,6 +39,8 @@ def initialise(context: Context, python: str | None = None) -> Initialised:
         outcome = "adopted" if present else "created"
         _first_operation(context)
     laid = lay_ours(context)
+    if not home.is_tracked:
+        _renew_hooks(context)
     with recover.enter(context, "sysvenv init") as session:
         interpreter = manifest.interpreter(session.recorded)
         return Initialised(
@@ -69,6 +72,15 @@ def lay_ours(context: Context) -> list[str]:
     site = venv.site_packages(root)
     os.close(os.open(os.path.join(os.fsencode(root), UV_LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644))
     return [os.path.join(root, os.fsdecode(path)) for path in hook.lay(context.home, site, context.tool_python)]
+
+
+def _renew_hooks(context: Context) -> None:
+    """Of tracked environments too: this may be a newer sysvenv. What is wrong with one of them, it says itself."""
+    for home in selection.tracked(context.home):
+        try:
+            hook.lay(home, venv.site_packages(home.venv), context.tool_python)
+        except (SysvenvError, StoreError, OSError):
+            continue
 
 
 def _refuse_odd_place(path: str) -> None:
