@@ -64,6 +64,7 @@ def within(session: Session, most: Limits, dry_run: bool = False, until: float =
     )
     if not dry_run:
         rescued = [path for tree, _ in plan.trees for path in _rescue(session, tree)]
+        session.history.sweep()
         session.history.prune(decision.prune, now)
         for area in tracked.abandoned(session.home):
             trees.bury(session.store, area)
