@@ -464,6 +464,7 @@ STATUS = Status(
     undone=1,
     snapshots=1,
     path_problem="",
+    tracked=False,
     store_bytes=66_000_000,
     venv_bytes=872_000_000,
     unrecorded="none",

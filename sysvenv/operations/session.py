@@ -104,7 +104,7 @@ class Session:
             if self.store.healed:
                 from sysvenv.operations import leaks
 
-                leaks.mend(self)
+                leaks.mend(self.home, self.store.healed)
         if self.context.on_note is not None:
             for note in self.notes:
                 self.context.on_note(note)
