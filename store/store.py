@@ -92,11 +92,11 @@ class Store:
         os.rename(place, aside)
 
 
-def create(root: bytes) -> None:
-    """Make an empty store at ``root``, or complete one whose creation was interrupted."""
-    disk.make_private(root)
+def create(root: bytes, mode: int = 0o700) -> None:
+    """Make an empty store at ``root``, or complete one whose creation was interrupted, of directories of that mode."""
+    disk.make_directory(root, mode)
     for name in DIRECTORIES:
-        disk.make_private(os.path.join(root, name))
+        disk.make_directory(os.path.join(root, name), mode)
     if not os.path.exists(root + b"/VERSION"):
         state_version(root)
 

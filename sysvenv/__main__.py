@@ -15,7 +15,9 @@ def main() -> int:
             "directories. It runs in WSL.\n"
         )
         return 1
-    arguments = sys.argv[1:]
+    from sysvenv import selection
+
+    arguments = selection.select(sys.argv[1:], os.environ)
     if os.geteuid() == 0:
         _step_down()
     from sysvenv import headstart
@@ -27,7 +29,7 @@ def main() -> int:
 
 
 def _step_down() -> None:
-    """Root works in somebody else's home as that somebody."""
+    """Root works in somebody else's home as that somebody, and in the system's for everybody."""
     from sysvenv import owner
     from sysvenv.errors import UsageError
     from sysvenv.home import Home
@@ -36,7 +38,9 @@ def _step_down() -> None:
         home = Home.default(os.environ)
     except UsageError:
         return  # the command itself says that no home can be told
-    if owner.of_other(home.root) is not None:
+    if home.is_system:
+        os.umask(0o022)  # whatever root's: everybody reads there
+    elif owner.of_other(home.root) is not None:
         from sysvenv import rights
 
         rights.step_down(home)

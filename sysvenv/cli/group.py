@@ -60,6 +60,7 @@ def _unknown(name: str) -> UsageError:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
     epilog="sysvenv COMMAND --help explains a command. pip runs as always: pip install NAME",
 )
+@click.option("--system", is_flag=True, expose_value=False, help="Speak of the system's environment (root changes it).")
 @click.version_option(__version__, "-V", "--version", message="sysvenv %(version)s")
 @click.pass_context
 def sysvenv(context: click.Context) -> None:

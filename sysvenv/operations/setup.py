@@ -68,7 +68,7 @@ def lay_ours(context: Context) -> list[str]:
     """Put the hook, and the file uv locks, into the environment; returns the paths written."""
     root = context.home.venv
     site = venv.site_packages(root)
-    os.close(os.open(os.path.join(os.fsencode(root), UV_LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644))
+    os.close(os.open(os.path.join(os.fsencode(root), UV_LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     return [
         os.path.join(root, os.fsdecode(path)) for path in hook.lay(root, site, context.tool_python, context.home.store)
     ]
@@ -94,10 +94,10 @@ def _make_home(context: Context) -> None:
         os.chmod(root, 0o755)  # whatever the umask: nobody else is to write there
     disk.probe_links(root, root)
     store, sample = os.fsencode(home.store), os.fsencode(home.venv) + b"/pyvenv.cfg"
-    stores.create(store)
+    stores.create(store, home.mode)
     disk.probe_links(sample if os.path.lexists(sample) else root, store)
     for directory in (home.history, home.snapshots):
-        disk.make_private(os.fsencode(directory))
+        disk.make_directory(os.fsencode(directory), home.mode)
     if not _has_begun(home):
         history.write_head(home, Position(0, -1, ""))
 

@@ -39,7 +39,7 @@ def status(context: Context, path_env: str, check: bool) -> Status:
 
     Raises SysvenvError or StoreError only where there is no home or no store that can be read at all.
     """
-    session = look.glance(context)
+    session = look.glance(context, guests=True)
     home, position = context.home, session.position
     busy = holder(home)
     python = _interpreter(session)
