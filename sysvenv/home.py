@@ -85,6 +85,11 @@ class Home:
         """Permission bits of history, snapshots and store, and of all directories in the store."""
         return 0o755 if self.is_system else 0o700
 
+    @property
+    def remedy(self) -> str:
+        """What to type where there is no history here yet."""
+        return "Run: sudo sysvenv --system init" if self.is_system else "Run: sysvenv init"
+
     @classmethod
     def at(cls, path: str) -> Home:
         """The home at `path`, made absolute without following symlinks. Touches no file."""

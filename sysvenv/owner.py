@@ -43,8 +43,8 @@ def refuse_strangers(home: Home, *, guests: bool = False) -> None:
 def roots_alone(home: Home) -> SysvenvError:
     """The error for a user who would change the system's environment."""
     return SysvenvError(
-        f"The system environment, {home.venv}, is root's: you may look at it, not change it.",
-        "Run: sudo sysvenv ...; or leave out --system and SYSVENV_HOME, and work on your own.",
+        f"{home.venv} is root's: you may look at it, not change it.",
+        "Run: sudo sysvenv ...; without --system or SYSVENV_HOME you work on your own.",
     )
 
 

@@ -28,6 +28,7 @@ FLAGS = (
     "--no-input", "--no-python-version-warning", "--quiet", "--require-venv", "--require-virtualenv",
     "--verbose", "--version",
 )
+ELSEWHERE = ("--dry-run", "--prefix", "--root", "--target", "--user")  # With these, pip lets its venv be.
 # fmt: on
 
 _started = False
@@ -152,8 +153,21 @@ def _decide(home: str, command_line: "list[str]", script: str, arguments: "list[
         os.environ[ACTIVE] = prefix  # They change nothing, but build wheels with a `pip install --prefix`.
     if verb not in ("install", "uninstall") or elsewhere(arguments):
         return
+    _refuse_guests(prefix, arguments)
     last = f"pip._internal.commands.{verb}" if _is_pips_own(script) else ""
     _gate().surround(home, command_line, last, {ACTIVE: prefix})
+
+
+def _refuse_guests(prefix: str, arguments: "list[str]") -> None:
+    """End a pip that would change somebody else's environment: what pip itself says of it goes up to a traceback."""
+    owner = os.stat(prefix).st_uid
+    if os.geteuid() in (0, owner) or os.access(prefix, os.W_OK):
+        return
+    if any(word.split("=", 1)[0] in ELSEWHERE or word.startswith("-t") for word in arguments):
+        return
+    whose = "root" if owner == 0 else f"user {owner}"
+    _gate().say(f"{prefix} is {whose}'s: you may use it, not change it. To have one of your own, run: sysvenv init")
+    os._exit(1)
 
 
 def _is_pips_own(script: str) -> bool:

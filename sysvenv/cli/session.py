@@ -41,7 +41,7 @@ class Session(NamedTuple):
         """The home, which must be there. For what only reads records, and so has no other look at it."""
         home = self.settings.home
         if not os.path.isdir(home.history):
-            raise SysvenvError(f"There is no environment at {home.root} yet.", "Run: sysvenv init")
+            raise SysvenvError(f"There is no environment at {home.root} yet.", home.remedy)
         owner.refuse_strangers(home, guests=True)
         return home
 

@@ -149,6 +149,10 @@ def _locks(home: Home) -> Iterator[Problem]:
         if os.path.lexists(path) and (os.path.islink(path) or not os.path.isfile(path)):
             finding = Finding("error", "lock", f"{path} is no file, so the lock cannot be taken.", FIX)
             yield Problem(finding, early=_aside(path))
+    for path in (home.lock, home.store + "/lock", home.venv + "/.lock") if home.is_system else ():
+        if os.path.isfile(path) and os.stat(path).st_mode & 0o077:
+            sentence = f"Others may open {path}, and so hold the lock for ever."
+            yield Problem(Finding("warning", "permissions", sentence, FIX), early=_change_mode(path, 0o600))
 
 
 def _aside(path: str) -> Callable[[], str]:

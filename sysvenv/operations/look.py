@@ -26,7 +26,7 @@ def glance(context: Context, *, guests: bool = False) -> Session:
     """
     home = context.home
     if not os.path.isdir(home.history):
-        raise SysvenvError(f"There is no environment at {home.root} yet.", "Run: sysvenv init")
+        raise SysvenvError(f"There is no environment at {home.root} yet.", home.remedy)
     owner.refuse_strangers(home, guests=guests)
     session = Session(context, "")
     text_only = context.config.store.guard == "text"
