@@ -23,7 +23,8 @@ main() {
     fi
     home=$(own_home) || exit 1
     [ -e "$home/venv" ] || offer_to_make_one
-    run_pip "your environment's" "$home/venv" "$@"
+    if [ "$home" = "$system" ]; then whose="the system environment's"; else whose="your environment's"; fi
+    run_pip "$whose" "$home/venv" "$@"
 }
 
 say() { printf 'sysvenv: %s\n' "$*" >&2; }

@@ -48,6 +48,15 @@ def roots_alone(home: Home) -> SysvenvError:
     )
 
 
+def is_trusted(path: str) -> bool:
+    """Whether what lies at `path` is the user's own or root's, and not for everybody to write to."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return False
+    return found.st_uid in (0, os.geteuid()) and not found.st_mode & stat.S_IWOTH
+
+
 def of_other(path: str) -> os.stat_result | None:
     """The status of `path`, or of what of it is there; None where that is root's or cannot be told. For root to ask."""
     while True:

@@ -153,21 +153,31 @@ def _decide(home: str, command_line: "list[str]", script: str, arguments: "list[
         os.environ[ACTIVE] = prefix  # They change nothing, but build wheels with a `pip install --prefix`.
     if verb not in ("install", "uninstall") or elsewhere(arguments):
         return
-    _refuse_guests(prefix, arguments)
+    if _is_guest(prefix, arguments):
+        return
     last = f"pip._internal.commands.{verb}" if _is_pips_own(script) else ""
     _gate().surround(home, command_line, last, {ACTIVE: prefix})
 
 
-def _refuse_guests(prefix: str, arguments: "list[str]") -> None:
-    """End a pip that would change somebody else's environment: what pip itself says of it goes up to a traceback."""
+def _is_guest(prefix: str, arguments: "list[str]") -> bool:
+    """Whether this user may not write to the venv at all. A pip that would is ended with a sentence: what pip itself
+    says of it goes up to a traceback."""
     owner = os.stat(prefix).st_uid
     if os.geteuid() in (0, owner) or os.access(prefix, os.W_OK):
-        return
-    if any(word.split("=", 1)[0] in ELSEWHERE or word.startswith("-t") for word in arguments):
-        return
-    whose = "root" if owner == 0 else f"user {owner}"
-    _gate().say(f"{prefix} is {whose}'s: you may use it, not change it. To have one of your own, run: sysvenv init")
-    os._exit(1)
+        return False
+    if not any(word.split("=", 1)[0] in ELSEWHERE or word.startswith("-t") for word in arguments):
+        _gate().say(f"{prefix} is {_name(owner)}'s: you may use it, not change it. Your own: sysvenv init, then pip")
+        os._exit(1)
+    return True
+
+
+def _name(user: int) -> str:
+    try:
+        import pwd
+
+        return pwd.getpwuid(user).pw_name
+    except (ImportError, KeyError):
+        return f"user {user}"
 
 
 def _is_pips_own(script: str) -> bool:

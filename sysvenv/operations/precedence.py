@@ -31,7 +31,7 @@ def remedy(home: Home) -> str:
 
 
 def _comes_first_by_right(path: str) -> bool:
-    """Whether a program before the system's is of a venv, which is a project's or the user's, or finds the right one."""
+    """Whether a program before the system's is of a venv, a project's or the user's, or is the routing pip."""
     return os.path.exists(os.path.dirname(os.path.dirname(path)) + "/pyvenv.cfg") or _is_routed(path)
 
 
