@@ -299,7 +299,7 @@ class Archive:
 
     def _write_frame(self, names: list[tuple[str, int]], packed: Iterable[bytes]) -> None:
         if self._file is None:
-            self._file = open(self._temporary, "wb")  # noqa: SIM115  closed by finish or __exit__
+            self._file = open(self._temporary, "wb", opener=_private)  # noqa: SIM115  closed by finish or __exit__
             self._file.write(MAGIC)
         start, offset = self._file.tell(), 0
         for piece in packed:
@@ -308,6 +308,11 @@ class Archive:
         for name, size in names:
             self._rows.append(b"%s %d %d %d %d\n" % (name.encode(), start, length, offset, size))
             offset += size
+
+
+def _private(path: bytes, flags: int) -> int:
+    """For open(): contents of files that are closed to others lie in an archive beside those that are not."""
+    return os.open(path, flags, 0o600)
 
 
 def _changed(path: bytes) -> Changed:
