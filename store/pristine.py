@@ -299,7 +299,8 @@ class Archive:
 
     def _write_frame(self, names: list[tuple[str, int]], packed: Iterable[bytes]) -> None:
         if self._file is None:
-            self._file = open(self._temporary, "wb", opener=_private)  # noqa: SIM115  closed by finish or __exit__
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+            self._file = os.fdopen(os.open(self._temporary, flags, 0o600), "wb")  # as files that are closed to others
             self._file.write(MAGIC)
         start, offset = self._file.tell(), 0
         for piece in packed:
@@ -308,11 +309,6 @@ class Archive:
         for name, size in names:
             self._rows.append(b"%s %d %d %d %d\n" % (name.encode(), start, length, offset, size))
             offset += size
-
-
-def _private(path: bytes, flags: int) -> int:
-    """For open(): contents of files that are closed to others lie in an archive beside those that are not."""
-    return os.open(path, flags, 0o600)
 
 
 def _changed(path: bytes) -> Changed:
