@@ -113,6 +113,8 @@ look_around() {
         done
     fi
     "${tier}_places"
+    venv_before=''
+    if [ -e "$home/venv" ]; then venv_before=yes; fi
 }
 
 # Sets: home, tool, bin, launcher, for_tier (the option that names the tier). For everybody: installer/system.sh.
@@ -312,8 +314,6 @@ END
 }
 
 create_home() {
-    venv_before=''
-    if [ -e "$home/venv" ]; then venv_before=yes; fi
     set -- init
     if [ -n "$asked_python" ] && [ -z "$venv_before" ]; then set -- init --python "$python"; fi
     SYSVENV_HOME=$home "$tool/current/bin/python" -I -m sysvenv "$@" </dev/null ||

@@ -47,10 +47,11 @@ is_meant_by_root() { # SYSTEM-HOME
 }
 
 own_home() {
+    [ -n "${HOME:-}" ] || fail "HOME is not set, so your environment cannot be told." "Set HOME, or SYSVENV_HOME."
     case ${SYSVENV_HOME:-} in
     /*) printf '%s' "${SYSVENV_HOME%/}" ;;
-    '~/'*) printf '%s' "${HOME:-}/${SYSVENV_HOME#'~/'}" ;;
-    '') printf '%s' "${HOME:-}/.local/python-packages" ;;
+    '~/'*) printf '%s' "$HOME/${SYSVENV_HOME#'~/'}" ;;
+    '') printf '%s' "$HOME/.local/python-packages" ;;
     *) fail "SYSVENV_HOME is not an absolute path: $SYSVENV_HOME" "Give it with a leading /." ;;
     esac
 }

@@ -30,7 +30,7 @@ refuse_unsafe_places() {
 }
 
 ask_for_system_venv() {
-    if [ -n "$yes" ] || [ -z "$make_venv" ] || [ -e "$home/venv" ] || ! [ -t 0 ]; then return; fi
+    if [ -n "$yes$venv_before" ] || [ -z "$make_venv" ] || ! [ -t 0 ]; then return; fi
     printf 'Make %s, an environment that everybody here may use and root changes? [Y/n] ' "$home/venv"
     read -r answer || answer=''
     case $answer in n* | N*) make_venv='' ;; esac
@@ -52,8 +52,8 @@ put_file() { # SOURCE FILE MODE: whole or not at all
 tell_system_result() {
     say "  pip      $bin/pip and pip3, which find the environment that is meant:"
     say "           an active one; else root's is the system's, and a user's their own"
-    if [ -n "$make_venv" ] || [ -d "$home/venv" ]; then
-        say "  venv     $home/venv ($(if [ -n "${venv_before:-}" ]; then say kept; else say new; fi)): everybody may use it, root changes it"
+    if [ -n "$make_venv$venv_before" ]; then
+        say "  venv     $home/venv ($(if [ -n "$venv_before" ]; then say kept; else say new; fi)): everybody may use it, root changes it"
     else
         say "  venv     none for the system; to make it: sudo sysvenv --system init"
     fi

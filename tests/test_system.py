@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from everybody import ALICE, BOB, PLACES, REPOSITORY, ROOT, Everybody, everybody
 from open_tool import NOBODY
@@ -16,6 +17,7 @@ from wheels import build_wheel
 
 from sysvenv import home as homes
 from sysvenv import owner, processes, selection
+from sysvenv.cli import boundary
 from sysvenv.home import Home
 
 root = pytest.mark.root
@@ -154,6 +156,11 @@ def stub(tmp_path: Path) -> Path:
     return venv
 
 
+def test_no_home_directory() -> None:
+    """A daemon without HOME is told so: nothing is made in the root directory."""
+    assert "HOME is not set" in routed("list", HOME="").stderr
+
+
 def routed(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """What the routing pip does, as it stands in the repository."""
     router = str(REPOSITORY / "installer/pip_router.sh")
@@ -233,6 +240,8 @@ def test_system_is_an_option_before_the_command() -> None:
     assert environ == {}
     assert selection.select(["--system", "status", "--json"], environ) == ["status", "--json"]
     assert environ == {"SYSVENV_HOME": homes.SYSTEM}
+    misplaced = boundary.explain(click.NoSuchOption("--system", ctx=click.Context(click.Command("status"))))
+    assert "before the command" in misplaced.message and misplaced.exit_code == 2
 
 
 # --- guests -------------------------------------------------------------------------------------------------
