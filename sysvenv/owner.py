@@ -57,6 +57,16 @@ def is_trusted(path: str) -> bool:
     return found.st_uid in (0, os.geteuid()) and not found.st_mode & stat.S_IWOTH
 
 
+def closed_to_others(path: str) -> str:
+    """The topmost of `path` and the directories it lies in that only some users may use; "" where everybody may."""
+    place, closed = os.path.realpath(path), ""
+    while place != "/":
+        if not os.stat(place).st_mode & stat.S_IXOTH:
+            closed = place
+        place = os.path.dirname(place)
+    return closed
+
+
 def of_other(path: str) -> os.stat_result | None:
     """The status of `path`, or of what of it is there; None where that is root's or cannot be told. For root to ask."""
     while True:

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -325,6 +326,18 @@ def test_a_guests_program_does_not_hold_root_up(machine: Everybody) -> None:
         finally:
             program.kill()
     assert processes.user(program.pid) == -1
+
+
+def test_a_python_that_only_some_can_run() -> None:
+    """doctor names what keeps everybody else out: the topmost directory, or the program itself."""
+    with tempfile.TemporaryDirectory() as place:
+        python = Path(place) / "python"
+        python.touch(0o700)
+        assert owner.closed_to_others(str(python)) == place
+        os.chmod(place, 0o755)
+        assert owner.closed_to_others(str(python)) == str(python)
+        python.chmod(0o755)
+        assert owner.closed_to_others(str(python)) == ""
 
 
 def test_only_what_root_or_the_user_wrote_is_trusted(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from store import trees
 from store.errors import StoreError
-from sysvenv import dists, history, hook, venv
+from sysvenv import dists, history, hook, owner, venv
 from sysvenv.dists import Distribution
 from sysvenv.errors import SysvenvError
 from sysvenv.home import Home
@@ -60,6 +60,9 @@ def _interpreter(session: Session, python: Interpreter | None) -> Iterator[Probl
         yield Problem(Finding("error", "Python", sentence, "Install that Python again; the packages are all kept."))
     elif not os.access(root + "/bin/python", os.X_OK):
         yield Problem(Finding("error", "Python", f"{root}/bin/python cannot be started.", "Run: sysvenv undo"))
+    elif session.home.is_system and (closed := owner.closed_to_others(python.base)):
+        sentence = f"Only some users can run Python at {python.base}: {closed} is closed to others."
+        yield Problem(Finding("error", "Python", sentence, f"Run: chmod o+x {closed}, if that is what you want."))
     else:
         yield fine("Python", f"Python {python.version} at {python.base} is there.")
 
