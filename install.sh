@@ -1,24 +1,31 @@
 #!/bin/sh
-# Installs sysvenv for the user who runs it: ./install.sh --help
+# Installs sysvenv for the user who runs it, or for everybody: ./install.sh --help
 #
-# The tool gets an environment of its own below ~/.local/share/sysvenv, built beside the one in use and switched to by
-# one rename, so that a run that fails or is interrupted leaves the installed sysvenv working.
+# The tool gets an environment of its own below ~/.local/share/sysvenv or /usr/local/lib/sysvenv, built beside the one
+# in use and switched to by one rename, so that a run that fails or is interrupted leaves the installed sysvenv working.
 set -eu
 [ -z "${ZSH_VERSION:-}" ] || emulate sh # for those who type: zsh install.sh
 this_script=$0
+asked=$*
+mark="Written by sysvenv's install.sh"
 
 usage() {
     cat <<'END'
 usage: ./install.sh [--demo] [--python PATH] [--no-modify-path] [--yes]
-       ./install.sh --uninstall [--purge] [--yes]
+       sudo ./install.sh --system [--no-system-venv] [--python PATH] [--no-modify-path] [--yes]
+       [sudo] ./install.sh --uninstall [--system] [--purge] [--yes]
 
 Installs sysvenv for the user who runs it, or upgrades it; a second run keeps all data.
 
+  --system          install for everybody: the tool and a pip that finds each user's environment in /usr/local,
+                    and a system environment in /opt/system-python that everybody may use and root changes
+  --no-system-venv  with --system: without that environment
   --demo            install, then show the main job with real packages in a home that is thrown away
   --python PATH     the Python (3.10 or newer) for the tool and for a venv that is created now
   --no-modify-path  leave the shell's start-up files alone; print the lines instead
   -y, --yes         answer yes where something would be asked
-  --uninstall       remove the tool, its command, the PATH lines and the pip hook; venv and history stay
+  --uninstall       remove the tool, its command, the PATH lines and the pip hook; venv and history stay;
+                    with --system: what --system installed
   --purge           with --uninstall: delete the venv and its history too
   -h, --help        show this
 
@@ -27,10 +34,12 @@ END
 }
 
 main() {
-    action=install demo='' asked_python='' modify_path=yes yes='' purge=''
+    action=install tier=user demo='' asked_python='' modify_path=yes yes='' purge='' make_venv=yes
     while [ $# -gt 0 ]; do
         case $1 in
         --demo) demo=yes ;;
+        --system) tier=system ;;
+        --no-system-venv) make_venv='' ;;
         --python)
             [ $# -gt 1 ] || wrong_usage "--python needs a path"
             shift
@@ -51,6 +60,8 @@ main() {
     done
     [ -z "$purge" ] || [ "$action" = uninstall ] || wrong_usage "--purge goes with --uninstall"
     [ -z "$demo" ] || [ "$action" = install ] || wrong_usage "--demo installs: it does not go with --uninstall"
+    [ -z "$demo" ] || [ "$tier" = user ] || wrong_usage "--demo shows a user's work: it does not go with --system"
+    [ -n "$make_venv" ] || [ "$tier $action" = 'system install' ] || wrong_usage "--no-system-venv goes with --system"
     scratch='' build='' switched=''
     trap clean_up EXIT
     trap 'exit 129' HUP
@@ -94,7 +105,6 @@ look_around() {
             "In WSL it works: open a WSL shell and run ./install.sh there."
         ;;
     esac
-    here=$(cd -P -- "$(dirname -- "$this_script")" && pwd) || fail "cannot tell the directory of $this_script."
     if [ "$action" = install ]; then
         for part in pyproject.toml sysvenv/__init__.py store/__init__.py; do
             [ -f "$here/$part" ] ||
@@ -102,6 +112,13 @@ look_around() {
                     "Clone the repository, and run ./install.sh in the clone."
         done
     fi
+    "${tier}_places"
+    venv_before=''
+    if [ -e "$home/venv" ]; then venv_before=yes; fi
+}
+
+# Sets: home, tool, bin, launcher, for_tier (the option that names the tier). For everybody: sysvenv/installer/system.sh.
+user_places() {
     case ${HOME:-} in
     /*) [ -d "$HOME" ] || fail "your home directory $HOME does not exist." "Set HOME to a directory you can write to." ;;
     *) fail "HOME is not set to an absolute path." "Set HOME to your home directory." ;;
@@ -122,24 +139,29 @@ look_around() {
     tool=$HOME/.local/share/sysvenv
     bin=$HOME/.local/bin
     launcher=$bin/sysvenv
-    mark="Written by sysvenv's install.sh"
+    for_tier=''
 }
 
-launcher_is_ours() { [ -f "$launcher" ] && ! [ -L "$launcher" ] && grep -q "$mark" "$launcher" 2>/dev/null; }
+exists() { [ -e "$1" ] || [ -L "$1" ]; }
+is_ours() { [ -f "$1" ] && ! [ -L "$1" ] && grep -q "$mark" "$1" 2>/dev/null; }
+remove_ours() { if is_ours "$1"; then rm -f "$1" && say "removed $(short "$1")"; fi; }
 
 # --- install ----------------------------------------------------------------------------------------------------
 
 install_all() {
-    if { [ -e "$launcher" ] || [ -L "$launcher" ]; } && ! launcher_is_ours; then
+    if exists "$launcher" && ! is_ours "$launcher"; then
         fail "$launcher exists and is not install.sh's (pipx or uv may have put it there)." \
             "Remove it first: pipx uninstall sysvenv, or uv tool uninstall sysvenv."
     fi
+    if [ "$tier" = system ]; then refuse_unsafe_places; fi
     find_python
+    if [ "$tier" = system ]; then ask_for_system_venv; fi
     build_tool
     switch_tool
     write_launcher
-    create_home
-    if [ -n "$modify_path" ]; then write_path_lines; else changed_files=''; fi
+    if [ -n "$make_venv" ]; then create_home; fi
+    changed_files=''
+    if [ "$tier" = system ]; then put_system_files; elif [ -n "$modify_path" ]; then write_path_lines; fi
     remove_older_builds
     tell_result
     if [ -n "$demo" ]; then
@@ -148,20 +170,24 @@ install_all() {
     fi
 }
 
-# Sets: python (a base interpreter), python_version, maker (what makes a virtual environment with it).
+# Sets: python (a base interpreter), python_version, maker (what makes a virtual environment with it), closed (a
+# directory on the way there that others than its owner cannot enter).
 find_python() {
     if [ -n "$asked_python" ]; then
         ask_python "$asked_python" ||
             fail "$asked_python is not a Python 3.10 or newer that runs." "Give the path of one: --python /usr/bin/python3.12"
         [ -n "$maker" ] || fail_without_maker "$python" "$python_version"
+        [ -z "$closed" ] || [ "$tier" = user ] ||
+            fail "$python is not for everybody: $closed is closed to others." "Give another: --python /usr/bin/python3"
         return
     fi
     first='' first_version=''
-    for candidate in python3 python3.14 python3.13 python3.12 python3.11 python3.10; do
+    if [ "$tier" = system ]; then set -- /usr/bin/python3; fi
+    for candidate in "$@" python3 python3.14 python3.13 python3.12 python3.11 python3.10; do
         # macOS has a /usr/bin/python3 that only opens a window as long as the developer tools are missing.
         if [ "$(command -v "$candidate" || :)" = /usr/bin/python3 ] && [ "$(uname -s)" = Darwin ] &&
             ! xcode-select -p >/dev/null 2>&1; then continue; fi
-        if ask_python "$candidate"; then
+        if ask_python "$candidate" && { [ -z "$closed" ] || [ "$tier" = user ]; }; then
             if [ -n "$maker" ]; then return; fi
             if [ -z "$first" ]; then first=$python first_version=$python_version; fi
         fi
@@ -190,11 +216,18 @@ try:
 except Exception:
     maker = ""
 print("%d.%d.%d" % sys.version_info[:3])
+place, closed = os.path.realpath(base), ""
+while place != "/":
+    if not os.stat(place).st_mode & 0o001:
+        closed = place
+    place = os.path.dirname(place)
 print(maker)
-print(base)' 2>/dev/null </dev/null) || return 1
+print(base)
+print(closed)' 2>/dev/null </dev/null) || return 1
     python_version=$(printf '%s\n' "$answer" | sed -n 1p)
     maker=$(printf '%s\n' "$answer" | sed -n 2p)
     python=$(printf '%s\n' "$answer" | sed -n 3p)
+    closed=$(printf '%s\n' "$answer" | sed -n 4p)
     if [ -z "$maker" ] && command -v virtualenv >/dev/null 2>&1; then maker=virtualenv; fi
     if [ -z "$maker" ] && command -v uv >/dev/null 2>&1; then maker=uv; fi
     [ -x "$python" ]
@@ -213,7 +246,7 @@ fail_without_maker() { # PYTHON VERSION
 build_tool() {
     version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$here/sysvenv/__init__.py")
     mkdir -p "$tool" "$bin" 2>/dev/null && [ -w "$tool" ] && [ -w "$bin" ] ||
-        fail "cannot write to $HOME/.local." "Make it writable for you, and run ./install.sh again."
+        fail "cannot write to $tool or $bin." "Make them writable for you, and run ./install.sh again."
     scratch=$(mktemp -d "${TMPDIR:-/tmp}/sysvenv.XXXXXX" 2>/dev/null) ||
         fail "cannot make a temporary directory in ${TMPDIR:-/tmp}." "Set TMPDIR to a directory you can write to."
     build=$tool/$version-$(date +%Y%m%d-%H%M%S)-$$
@@ -262,10 +295,12 @@ switch_tool() {
     switched=yes
 }
 
+shell_quoted() { printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"; }
+
 write_launcher() {
     {
         say '#!/bin/sh'
-        say "# Runs sysvenv in its own environment. $mark; ./install.sh --uninstall removes it."
+        say "# Runs sysvenv in its own environment. $mark; ./install.sh --uninstall$for_tier removes it."
         say "python=$(shell_quoted "$tool/current/bin/python")"
         cat <<'END'
 if [ -x "$python" ]; then
@@ -279,8 +314,6 @@ END
 }
 
 create_home() {
-    venv_before=''
-    if [ -e "$home/venv" ]; then venv_before=yes; fi
     set -- init
     if [ -n "$asked_python" ] && [ -z "$venv_before" ]; then set -- init --python "$python"; fi
     SYSVENV_HOME=$home "$tool/current/bin/python" -I -m sysvenv "$@" </dev/null ||
@@ -301,6 +334,10 @@ tell_result() {
     say "sysvenv $version is installed."
     say "  command  $(short "$launcher")"
     say "  tool     $(short "$build")"
+    if [ "$tier" = system ]; then
+        tell_system_result
+        return
+    fi
     say "  venv     $(short "$home/venv") ($(if [ -n "$venv_before" ]; then say 'yours, kept'; else say 'new'; fi))"
     if [ -z "$modify_path" ]; then
         say "PATH was not changed. For the shell's start-up file:"
@@ -315,154 +352,17 @@ Then: pip install ... and, when it broke something, sysvenv undo" ;;
     esac
 }
 
-# --- PATH -------------------------------------------------------------------------------------------------------
-
-begin_mark='# >>> sysvenv >>>'
-end_mark='# <<< sysvenv <<<'
-
-shell_quoted() { printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"; }
-fish_quoted() { printf "'%s'" "$(printf '%s' "$1" | sed "s/[\\\\']/\\\\&/g")"; }
-
-home_quoted() { # in double quotes, with $HOME for the home directory: start-up files are carried between machines
-    case $1 in
-    "$HOME"/*) printf '"$HOME%s"' "$(printf '%s' "${1#"$HOME"}" | sed 's/[\\"$`]/\\&/g')" ;;
-    *) printf '"%s"' "$(printf '%s' "$1" | sed 's/[\\"$`]/\\&/g')" ;;
-    esac
-}
-
-posix_block() {
-    say "$begin_mark"
-    say "# $mark; ./install.sh --uninstall removes it. A project's venv, once active, stays first."
-    if [ "$home" != "$default_home" ]; then say "export SYSVENV_HOME=$(home_quoted "$home")"; fi
-    say "case \":\$PATH:\" in *:$(home_quoted "$bin"):*) ;; *) PATH=$(home_quoted "$bin"):\$PATH ;; esac"
-    say "case \"\${VIRTUAL_ENV:+project}:\$PATH:\" in"
-    say "project:* | :$(home_quoted "$home/venv/bin"):*) ;;"
-    say "*) PATH=$(home_quoted "$home/venv/bin"):\$PATH ;;"
-    say "esac"
-    say "export PATH"
-    say "$end_mark"
-}
-
-fish_block() {
-    say "$begin_mark"
-    say "# $mark; ./install.sh --uninstall removes it. A project's venv, once active, stays first."
-    if [ "$home" != "$default_home" ]; then say "set -gx SYSVENV_HOME $(fish_quoted "$home")"; fi
-    say "contains -- $(fish_quoted "$bin") \$PATH; or set -gx PATH $(fish_quoted "$bin") \$PATH"
-    say "if not set -q VIRTUAL_ENV; and test \"\$PATH[1]\" != $(fish_quoted "$home/venv/bin")"
-    say "    set -gx PATH $(fish_quoted "$home/venv/bin") \$PATH"
-    say "end"
-    say "$end_mark"
-}
-
-fish_file() { printf '%s' "${XDG_CONFIG_HOME:-$HOME/.config}/fish/conf.d/sysvenv.fish"; }
-
-login_file() { # the one file bash reads when it is a login shell
-    for name in .bash_profile .bash_login; do
-        if [ -e "$HOME/$name" ]; then
-            printf '%s' "$HOME/$name"
-            return
-        fi
-    done
-    printf '%s' "$HOME/.profile"
-}
-
-# Sets: changed_files (a sentence), first_file (what to source now).
-write_path_lines() {
-    shell=${SHELL:-}
-    if [ -z "$shell" ]; then shell=$(getent passwd "$(id -u)" 2>/dev/null | cut -d: -f7) || shell=''; fi
-    changed_files=''
-    case ${shell##*/} in
-    bash) set -- "$HOME/.bashrc" "$(login_file)" ;;
-    zsh) set -- "${ZDOTDIR:-$HOME}/.zshrc" ;;
-    fish) set -- "$(fish_file)" ;;
-    *) # sh and shells we do not know read .profile at login; .bashrc too where the system made one
-        set -- "$HOME/.profile"
-        if [ -e "$HOME/.bashrc" ]; then set -- "$HOME/.profile" "$HOME/.bashrc"; fi
-        ;;
-    esac
-    first_file=$(short "$1")
-    for file in "$@"; do
-        done_to=$(put_block "$file") || done_to="could not be written: add the lines of ./install.sh --no-modify-path yourself"
-        changed_files="$changed_files${changed_files:+, }$(short "$file") ($done_to)"
-    done
-}
-
-# The block between our marks in FILE, with them.
-read_block() { sed -n "/^$begin_mark\$/,/^$end_mark\$/p" "$1"; }
-
-is_whole() { # FILE holds none of our marks, or each once and in order
-    LC_ALL=C awk -v b="$begin_mark" -v e="$end_mark" '
-        $0 == b { if (open) bad = 1; open = 1 }
-        $0 == e { if (!open) bad = 1; open = 0 }
-        END { exit (bad || open) }' "$1"
-}
-
-# A symlink is followed, so that start-up files kept in a repository stay symlinks.
-real_file() {
-    file=$1
-    while [ -L "$file" ]; do
-        target=$(readlink "$file")
-        case $target in /*) file=$target ;; *) file=$(dirname -- "$file")/$target ;; esac
-    done
-    printf '%s' "$file"
-}
-
-put_block() { # FILE: writes the block once, in its old place where there is one; prints what was done
-    file=$(real_file "$1")
-    case $file in *.fish) new=$(fish_block) ;; *) new=$(posix_block) ;; esac
-    mkdir -p "$(dirname -- "$file")" 2>/dev/null || return 1
-    if ! [ -e "$file" ]; then
-        printf '%s\n' "$new" 2>/dev/null >"$file" || return 1
-        say "written"
-        return
-    fi
-    is_whole "$file" || return 1
-    old=$(read_block "$file")
-    if [ "$old" = "$new" ]; then
-        say "as it was"
-        return
-    fi
-    if [ -n "$old" ]; then
-        NEW=$new replace_lines "$file" || return 1
-        say "changed"
-    else
-        NEW=$new append_lines "$file" || return 1
-        say "lines added"
-    fi
-}
-
-append_lines() { # FILE: awk, because it ends a last line that lacks its newline
-    rewrite "$1" '{ print } END { print ENVIRON["NEW"] }'
-}
-
-replace_lines() { # FILE: puts $NEW (may be empty) where our block stands
-    rewrite "$1" '
-        $0 == ENVIRON["BEGIN"] { inside = 1; if (ENVIRON["NEW"] != "") print ENVIRON["NEW"] }
-        !inside { print }
-        $0 == ENVIRON["END"] { inside = 0 }'
-}
-
-rewrite() { # FILE PROGRAM: by a copy with the same mode and owner, and a rename, so that a full disk loses nothing
-    if [ -w "$1" ] && cp -p "$1" "$1.sysvenv$$" &&
-        BEGIN=$begin_mark END=$end_mark LC_ALL=C awk "$2" "$1" >"$1.sysvenv$$" && mv -f "$1.sysvenv$$" "$1"; then return; fi
-    rm -f "$1.sysvenv$$"
-    return 1
-} 2>/dev/null
-
 # --- uninstall --------------------------------------------------------------------------------------------------
 
 uninstall() {
     if [ -n "$purge" ]; then confirm_purge; fi
-    for file in "$HOME/.bashrc" "$HOME/.bash_profile" "$HOME/.bash_login" "$HOME/.profile" "$HOME/.zshrc" \
-        "${ZDOTDIR:-$HOME}/.zshrc" "$(fish_file)"; do
-        remove_block "$file"
-    done
+    if [ "$tier" = system ]; then remove_system_files; else remove_path_lines; fi
     for site in "$home"/venv/lib*/python*/site-packages; do
         for hook in "$site"/_sysvenv.* "$site"/_sysvenv_gate.* "$site"/__pycache__/_sysvenv*.pyc; do
-            rm -f "$hook" || fail "cannot remove $hook." "Remove it yourself, and run ./install.sh --uninstall again."
+            rm -f "$hook" || fail "cannot remove $hook." "Remove it yourself, and run ./install.sh $asked again."
         done
     done
-    if launcher_is_ours; then rm -f "$launcher" && say "removed $(short "$launcher")"; fi
+    remove_ours "$launcher"
     if [ -d "$tool" ]; then
         rm -rf "$tool" || fail "cannot remove $tool." "Remove it yourself."
         say "removed $(short "$tool")"
@@ -475,9 +375,10 @@ uninstall() {
     fi
     say "sysvenv is uninstalled."
     if [ -d "$home/venv" ]; then
-        say "Your venv and its history stay in $(short "$home"); plain pip works there:"
+        say "The venv and its history stay in $(short "$home"); plain pip works there:"
         say "  $(short "$home/venv/bin/pip") list"
-        say "./install.sh brings sysvenv back with all its history; ./install.sh --uninstall --purge deletes them."
+        say "./install.sh$for_tier brings sysvenv back with all its history;"
+        say "./install.sh --uninstall$for_tier --purge deletes them."
     fi
 }
 
@@ -493,7 +394,7 @@ confirm_purge() {
     home=$(cd -P -- "$home" && pwd)
     if [ -n "$yes" ]; then return; fi
     [ -t 0 ] ||
-        fail "--purge deletes $home for good: nothing was removed." "Say so with --yes: ./install.sh --uninstall --purge --yes"
+        fail "--purge deletes $home for good: nothing was removed." "Say so with --yes: ./install.sh $asked --yes"
     printf 'Delete %s, the venv and its whole history, for good? [y/N] ' "$home"
     read -r answer || answer=''
     case $answer in
@@ -502,15 +403,11 @@ confirm_purge() {
     esac
 }
 
-remove_block() { # FILE
-    if ! [ -f "$1" ] || ! grep -qF "$begin_mark" "$1"; then return; fi
-    file=$(real_file "$1")
-    if ! is_whole "$file" || ! NEW='' replace_lines "$file"; then
-        say "could not change $(short "$1"): remove the lines between '$begin_mark' and '$end_mark' yourself" >&2
-        return
-    fi
-    if ! [ -s "$file" ]; then rm -f "$file"; fi
-    say "took the PATH lines out of $(short "$1")"
-}
-
+here=$(cd -P -- "$(dirname -- "$this_script")" && pwd) || fail "cannot tell the directory of $this_script."
+for part in shell_path system; do
+    [ -f "$here/sysvenv/installer/$part.sh" ] ||
+        fail "$here is not a checkout of sysvenv (sysvenv/installer/$part.sh is missing)." \
+            "Clone the repository, and run ./install.sh in the clone."
+    . "$here/sysvenv/installer/$part.sh"
+done
 main "$@"

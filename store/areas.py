@@ -14,13 +14,13 @@ OWNER = b"home"
 """In an area: a symlink to wherever the caller keeps what it knows of that environment."""
 
 
-def create(area: bytes, owner: bytes | None = None) -> None:
-    """Make an area, or complete one."""
+def create(area: bytes, owner: bytes | None = None, mode: int = 0o700) -> None:
+    """Make an area, or complete one, of directories of that mode."""
     if owner is not None:
-        disk.make_private(os.path.dirname(area))
-    disk.make_private(area)
+        disk.make_directory(os.path.dirname(area), mode)
+    disk.make_directory(area, mode)
     for name in OWN:
-        disk.make_private(os.path.join(area, name))
+        disk.make_directory(os.path.join(area, name), mode)
     if owner is not None and not os.path.lexists(link := os.path.join(area, OWNER)):
         os.symlink(owner, link)
         disk.sync_directory(area)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import sys
 
 from store.errors import StoreError, Unsupported
@@ -106,9 +107,10 @@ def write_whole(fd: int, content: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
-def write_durably(path: bytes, content: bytes, mode: int = 0o600, *, made_in: bytes | None = None) -> None:
+def write_durably(path: bytes, content: bytes, mode: int = 0o644, *, made_in: bytes | None = None) -> None:
     """Replace ``path`` by ``content`` so that a power cut leaves the old file or the new one, whole.
 
+    Who may read it is decided by the directories it lies in.
     The temporary file, which a power cut may leave behind, is made beside it or in the directory ``made_in``.
     """
     write_beside(path, content, mode, durable=True, made_in=made_in)
@@ -116,7 +118,7 @@ def write_durably(path: bytes, content: bytes, mode: int = 0o600, *, made_in: by
 
 
 def write_beside(
-    path: bytes, content: bytes, mode: int = 0o600, *, durable: bool, made_in: bytes | None = None
+    path: bytes, content: bytes, mode: int = 0o644, *, durable: bool, made_in: bytes | None = None
 ) -> None:
     """Write a temporary file and rename it to ``path``; with ``durable`` its bytes are fsynced first."""
     temporary = (path if made_in is None else os.path.join(made_in, os.path.basename(path))) + b".%d.tmp" % os.getpid()
@@ -223,11 +225,21 @@ def allocated_at(path: bytes) -> int:
         return 0
 
 
-def make_private(path: bytes) -> None:
-    """Make a directory that only its owner may enter, whatever the umask; one that is there is left as it is."""
+def make_directory(path: bytes, mode: int) -> None:
+    """Make a directory of just that mode, whatever the umask; one that is there is left as it is."""
     if not os.path.isdir(path):
-        os.makedirs(path, mode=0o700)
-        os.chmod(path, 0o700)  # a setgid parent, or its default ACL, gives more
+        os.makedirs(path, mode=mode, exist_ok=True)
+        os.chmod(path, mode)  # a setgid parent, or its default ACL, gives more
+
+
+def make_parent(path: bytes) -> None:
+    """Make the directory for ``path``, as open as the one above it: 0700 where that is missing too."""
+    directory = os.path.dirname(path)
+    try:
+        mode = stat.S_IMODE(os.stat(os.path.dirname(directory)).st_mode)
+    except FileNotFoundError:
+        mode = 0o700
+    make_directory(directory, mode)
 
 
 def probe_links(origin: bytes, directory: bytes) -> None:

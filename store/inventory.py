@@ -14,15 +14,14 @@ from store.store import SHARED, Store
 STRANGE = "strange"
 """Nothing the format knows."""
 OPEN = "open"
-"""A directory that others than its owner may enter, or that its owner may not write to."""
+"""A directory more open to others than the store itself, or that its owner may not write to."""
 FOREIGN = "foreign"
 """A directory that somebody else owns than the store."""
 MISPLACED = "misplaced"
 """Something else than a directory where a directory belongs."""
 
-PRIVATE = 0o700
 _AREA = {*OWN, b"reserve", b"usage.json", b"exchange.json", b"copying.json", OWNER}
-_TOP = {*SHARED, *_AREA, b"VERSION", b"lock", b"gc.lock", ENVIRONMENTS}
+_TOP = {*SHARED, *_AREA, b"VERSION", b"lock", ENVIRONMENTS}
 _SPREAD = {
     b"objects": re.compile(rb"[0-9a-f]{30}\.[0-7]{4}\.-?[0-9]+(\.[0-9]+)?"),
     b"segments": re.compile(rb"[0-9a-f]{30}"),
@@ -78,8 +77,13 @@ def _directory(store: Store, path: bytes) -> Iterator[Oddity]:
         yield Oddity(MISPLACED, path)
     elif found.st_uid != os.lstat(store.root).st_uid:
         yield Oddity(FOREIGN, path)
-    elif stat.S_IMODE(found.st_mode) & 0o777 != PRIVATE:
+    elif found.st_mode & 0o777 & ~mode(store) or found.st_mode & stat.S_IRWXU != stat.S_IRWXU:
         yield Oddity(OPEN, path)
+
+
+def mode(store: Store) -> int:
+    """Permission bits of every directory in the store: those of the store itself, but no writing by others."""
+    return stat.S_IMODE(os.lstat(store.root).st_mode) & 0o755 | 0o700
 
 
 def _names(store: Store, directory: bytes, known: Callable[[bytes], object]) -> Iterator[Oddity]:

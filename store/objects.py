@@ -192,7 +192,7 @@ class Objects:
         place = self.path(entry)
         if digest.of_bytes(content) != entry.digest:
             raise Damaged(f"The copy of object {entry.object_name} is damaged too.", "Run: sysvenv verify")
-        os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
+        disk.make_parent(place)
         temporary = place + b".healing"
         disk.discard(temporary)
         write_file(temporary, content, entry, attributes_of=place)
@@ -210,7 +210,7 @@ class Objects:
             if digest.of_bytes(content) != entry.digest:
                 raise _being_written(source) from error
             temporary = b"%s.%d.tmp" % (place, os.getpid())
-            os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
+            disk.make_parent(place)
             disk.discard(temporary)
             write_file(temporary, content, entry)
             try:
@@ -222,7 +222,7 @@ class Objects:
         try:
             disk.link(source, place)
         except FileNotFoundError:
-            os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
+            disk.make_parent(place)
             disk.link(source, place)
         except FileExistsError:
             raise

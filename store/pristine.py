@@ -166,7 +166,7 @@ class Pristine:
         place = self.copy_path(content)
         if os.path.exists(place) and digest.of_bytes(disk.read(place)) == content:
             return True  # else a power cut took what was written to it
-        os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
+        disk.make_parent(place)
         temporary = b"%s.%d.tmp" % (place, os.getpid())
         with open(source, "rb") as original:
             fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -260,7 +260,7 @@ class Archive:
         start = self._file.tell()
         self._file.write(table + _FOOTER.pack(start, len(table), bytes.fromhex(digest.of_bytes(table))))
         self._file.close()
-        os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
+        disk.make_parent(place)
         os.rename(self._temporary, place)
         return [*self._copies, place]
 
@@ -299,7 +299,8 @@ class Archive:
 
     def _write_frame(self, names: list[tuple[str, int]], packed: Iterable[bytes]) -> None:
         if self._file is None:
-            self._file = open(self._temporary, "wb")  # noqa: SIM115  closed by finish or __exit__
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+            self._file = os.fdopen(os.open(self._temporary, flags, 0o600), "wb")  # as files that are closed to others
             self._file.write(MAGIC)
         start, offset = self._file.tell(), 0
         for piece in packed:

@@ -91,7 +91,7 @@ class Segments:
         path = self.path(name)
         if os.path.exists(path) and digest.of_bytes(disk.read(path)) == name:
             return name, path
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        disk.make_parent(path)
         disk.write_beside(path, content, durable=False)
         return name, path
 

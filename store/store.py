@@ -100,14 +100,14 @@ class Store:
         os.rename(place, aside)
 
 
-def create(root: bytes) -> None:
-    """Make an empty store at ``root``, or complete one whose creation was interrupted."""
+def create(root: bytes, mode: int = 0o700) -> None:
+    """Make an empty store at ``root``, or complete one whose creation was interrupted, of directories of that mode."""
     from store import areas
 
-    disk.make_private(root)
+    disk.make_directory(root, mode)
     for name in SHARED:
-        disk.make_private(os.path.join(root, name))
-    areas.create(root)
+        disk.make_directory(os.path.join(root, name), mode)
+    areas.create(root, mode=mode)
     if not os.path.exists(root + b"/VERSION"):
         state_version(root)
 

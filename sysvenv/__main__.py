@@ -37,10 +37,12 @@ def main() -> int:
 
 
 def _step_down(home: Home) -> None:
-    """Root works in somebody else's home as that somebody."""
+    """Root works in somebody else's home as that somebody, and in the system's for everybody."""
     from sysvenv import owner
 
-    if owner.of_other(home.root) is not None:
+    if home.is_system:
+        os.umask(0o022)  # whatever root's: everybody reads there
+    elif owner.of_other(home.root) is not None:
         from sysvenv import rights
 
         rights.step_down(home)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 TRACKED = "/environment"
 """In the home of a tracked environment: a symlink to that, as an absolute path."""
 
+SYSTEM = "/opt/system-python"
+"""The home of the environment that everybody on a machine may use and only root may change."""
+
 
 class Home:
     """A sysvenv home. Built once at the edge and passed down; nothing below asks the environment for it.
@@ -93,6 +96,21 @@ class Home:
         """The environment lock file, held for a whole operation and inherited by pip. Never unlinked."""
         return self.root + "/lock"
 
+    @property
+    def is_system(self) -> bool:
+        """Whether this is the home everybody may read and only root may change."""
+        return self.root == SYSTEM
+
+    @property
+    def mode(self) -> int:
+        """Permission bits of history, snapshots and store, and of all directories in the store."""
+        return 0o755 if os.path.dirname(self.environments) == SYSTEM else 0o700
+
+    @property
+    def remedy(self) -> str:
+        """What to type where there is no history here yet."""
+        return "Run: sudo sysvenv --system init" if self.is_system else "Run: sysvenv init"
+
     @classmethod
     def at(cls, path: str) -> Home:
         """The home at `path`, made absolute without following symlinks."""
@@ -104,10 +122,11 @@ class Home:
 
     @classmethod
     def default(cls, environ: Mapping[str, str]) -> Home:
-        """The home `SYSVENV_HOME` names, else `~/.local/python-packages`.
+        """The home `SYSVENV_HOME` names, else `~/.local/python-packages`; for root, where there is one, the system's.
 
-        Raises UsageError for a relative SYSVENV_HOME (it would mean another home in each directory), and
-        where no home directory of the user can be told.
+        Not where root has an environment of its own on PATH, as then `pip` means that one. Raises UsageError for
+        a relative SYSVENV_HOME (it would mean another home in each directory), and where no home directory of
+        the user can be told.
         """
         named = environ.get("SYSVENV_HOME", "")
         if named:
@@ -118,7 +137,14 @@ class Home:
         path = _expanded("~/.local/python-packages", environ)
         if not os.path.isabs(path):
             raise UsageError("cannot tell your home directory", "set HOME or SYSVENV_HOME")
-        return cls.at(path)
+        own, system = cls.at(path), cls(SYSTEM)
+        if os.geteuid() == 0 and os.path.isdir(system.history) and not own._is_on(environ.get("PATH", "")):
+            return system
+        return own
+
+    def _is_on(self, path_env: str) -> bool:
+        """Whether PATH leads to the programs of the live environment."""
+        return self.venv + "/bin" in path_env.split(os.pathsep)
 
 
 def _expanded(path: str, environ: Mapping[str, str]) -> str:

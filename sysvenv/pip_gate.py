@@ -288,7 +288,7 @@ def _open_lock(home: str) -> int:
     try:
         lock = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         owner = os.stat(home)
         if os.geteuid() == 0 and owner.st_uid != 0:
             os.fchown(lock, owner.st_uid, owner.st_gid)

@@ -29,6 +29,7 @@ FLAGS = (
     "--no-input", "--no-python-version-warning", "--quiet", "--require-venv", "--require-virtualenv",
     "--verbose", "--version",
 )
+ELSEWHERE = ("--dry-run", "--prefix", "--root", "--target", "--user")  # With these, pip lets its venv be.
 # fmt: on
 
 _started = False
@@ -160,8 +161,31 @@ def _decide(home: str, command_line: "list[str]", script: str, arguments: "list[
         os.environ[ACTIVE] = prefix  # They change nothing, but build wheels with a `pip install --prefix`.
     if verb not in ("install", "uninstall") or elsewhere(arguments):
         return
+    if _is_guest(prefix, arguments):
+        return
     last = f"pip._internal.commands.{verb}" if _is_pips_own(script) else ""
     _gate().surround(home, command_line, last, {ACTIVE: prefix})
+
+
+def _is_guest(prefix: str, arguments: "list[str]") -> bool:
+    """Whether this user may not write to the venv at all. A pip that would is ended with a sentence: what pip itself
+    says of it goes up to a traceback."""
+    owner = os.stat(prefix).st_uid
+    if os.geteuid() in (0, owner) or os.access(prefix, os.W_OK):
+        return False
+    if not any(word.split("=", 1)[0] in ELSEWHERE or word.startswith("-t") for word in arguments):
+        _gate().say(f"{prefix} is {_name(owner)}'s: you may use it, not change it. Your own: sysvenv init, then pip")
+        os._exit(1)
+    return True
+
+
+def _name(user: int) -> str:
+    try:
+        import pwd
+
+        return pwd.getpwuid(user).pw_name
+    except (ImportError, KeyError):
+        return f"user {user}"
 
 
 def _is_pips_own(script: str) -> bool:

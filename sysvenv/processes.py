@@ -84,6 +84,14 @@ def age(pid: int) -> float:
     return max(0.0, float(uptime[0]) - began / os.sysconf("SC_CLK_TCK")) if began and uptime else 0.0
 
 
+def user(pid: int) -> int:
+    """The effective user of `pid`; -1 if it does not run. The owner of /proc/PID may be root instead (proc(5))."""
+    for line in _read(f"/proc/{pid}/status").splitlines():
+        if line.startswith(b"Uid:"):
+            return int(line.split()[2])
+    return -1
+
+
 def command_line(pid: int) -> list[str]:
     """The words `pid` was started with; none if they cannot be had."""
     return [os.fsdecode(word) for word in _read(f"/proc/{pid}/cmdline", _MOST_ARGUMENTS).split(b"\0")[:-1]]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from sysvenv.errors import UsageError
-from sysvenv.home import Home
+from sysvenv.home import SYSTEM, Home
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +19,9 @@ VENVS = (".venv", "venv")
 
 
 def split(arguments: list[str]) -> tuple[str, list[str]]:
-    """The PATH of a leading `-C PATH`, or "", and the rest."""
+    """What options before the command name, `-C PATH` or `--system`, or ""; and the rest."""
+    if arguments[:1] == ["--system"]:
+        return SYSTEM, arguments[1:]
     if arguments[:1] == ["-C"]:
         if len(arguments) < 2 or not arguments[1]:
             raise UsageError("-C needs a path.", "sysvenv -C PATH COMMAND")
@@ -31,6 +33,8 @@ def split(arguments: list[str]) -> tuple[str, list[str]]:
 
 def select(environ: Mapping[str, str], named: str = "") -> Home:
     """The home of that environment. Raises UsageError where `named` is none sysvenv looks after."""
+    if named == SYSTEM:
+        return Home.at(SYSTEM)
     own = Home.default(environ)
     others = tracked(own)
     if named:

@@ -109,7 +109,7 @@ def write(home: Home, snapshot: Snapshot, distributions: list[Distribution]) -> 
 
     value = {"version": VERSION, **snapshot._asdict()}
     del value["current"], value["recorded"]
-    os.makedirs(home.snapshots, mode=0o700, exist_ok=True)
+    disk.make_directory(os.fsencode(home.snapshots), home.mode)
     disk.write_durably(os.fsencode(_path(home, snapshot.name, "txt")), _text(snapshot, distributions).encode())
     disk.write_durably(os.fsencode(_path(home, snapshot.name, "json")), json.dumps(value, indent=1).encode() + b"\n")
 

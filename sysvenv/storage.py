@@ -23,6 +23,6 @@ def create(home: Home) -> None:
     """Make it, with the area of the home's environment, or complete it."""
     from store import areas
 
-    stores.create(os.fsencode(home.store))
+    stores.create(os.fsencode(home.store), home.mode)
     if home.is_tracked:
-        areas.create(os.fsencode(home.area), os.fsencode(home.root))
+        areas.create(os.fsencode(home.area), os.fsencode(home.root), home.mode)

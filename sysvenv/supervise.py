@@ -56,7 +56,10 @@ def main(arguments: list[str]) -> int:
     os.dup2(call.stderr, 2)
     for descriptor in call[:5]:
         os.set_inheritable(descriptor, False)
-    rights = Rights(Home.at(call.home))
+    home = Home.at(call.home)
+    if home.is_system:
+        os.umask(0o022)  # whatever root's: everybody reads there
+    rights = Rights(home)
     try:
         rights.lay_down()
         rights.hand_over()

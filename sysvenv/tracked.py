@@ -55,9 +55,9 @@ def _retired(root: str) -> Home | None:
 
 def make(own: Home, venv: str, store: str) -> Home:
     """A home for the environment at `venv`. The link to it comes last: before, it is nobody's."""
-    disk.make_private(os.fsencode(own.environments))
+    disk.make_directory(os.fsencode(own.environments), own.mode)
     root = os.path.join(own.environments, _free_name(own, venv))
-    disk.make_private(os.fsencode(root))
+    disk.make_directory(os.fsencode(root), own.mode)
     os.symlink(store, root + "/store")
     lead(Home(root, venv, store))
     return Home.at(root)

@@ -108,6 +108,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(f"needs PyPI: {why}")
 
 
+def pytest_sessionstart() -> None:
+    """Root's sysvenv means the system environment where there is one: a test must not."""
+    if os.geteuid() == 0 and os.path.isdir("/opt/system-python/history"):
+        pytest.exit("root's /opt/system-python would be changed: run the tests as a user, or in a container", 1)
+
+
 def pytest_report_header() -> list[str]:
     """What the filesystem of the temporary directory can do, and the interpreters the hook is tried with."""
     found = ", ".join(f"{version} ({path})" for version, path in interpreters().items()) or "none"

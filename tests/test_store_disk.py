@@ -116,7 +116,7 @@ def test_short_writes_are_continued(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "write", lambda fd, view: real(fd, view[:3]))
     disk.write_durably(place(tmp_path), b"0123456789")
     assert (tmp_path / "file").read_bytes() == b"0123456789"
-    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644
 
 
 @pytest.mark.parametrize("call", ["write", "fsync", "rename"])

@@ -91,6 +91,10 @@ def _usage(error: "click.ClickException") -> Problem:
 
     context = error.ctx if isinstance(error, click.UsageError) else None
     path = context.command_path if context is not None else "sysvenv"
+    if isinstance(error, click.NoSuchOption) and error.option_name == "--system":
+        return Problem(
+            "--system stands before the command.", f"Run: sysvenv --system {path.removeprefix('sysvenv ')}", 2
+        )
     return Problem(error.format_message(), f"Run: {path} --help", UsageError.exit_code)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from sysvenv import config as configs
+from sysvenv import owner
 from sysvenv.cli.options import reading
 from sysvenv.cli.session import Session
 from sysvenv.render import setup
@@ -31,6 +32,7 @@ def command(session: Session, key: str | None, value: str | None) -> int:
         return session.show({"settings": listed}, lambda screen, _: setup.settings(screen, known))
     found = configs.get(session.config, key)
     if value is not None:
+        owner.refuse_strangers(session.settings.home)
         configs.set_value(session.settings.home.config, key, value)
         found = configs.get(configs.load(session.settings.home.config)[0], key)
     text = setup.value_text(found)

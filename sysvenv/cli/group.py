@@ -8,6 +8,7 @@ from sysvenv import __version__, environ, selection
 from sysvenv.cli.table import COMMANDS
 from sysvenv.errors import UsageError
 from sysvenv.headstart import HeadStart
+from sysvenv.home import SYSTEM
 
 
 class LazyGroup(click.Group):
@@ -62,9 +63,10 @@ def _unknown(name: str) -> UsageError:
     epilog="sysvenv COMMAND --help explains a command. pip runs as always: pip install NAME",
 )
 @click.option("-C", "path", metavar="PATH", help="Speak of that tracked environment, or of that project's.")
+@click.option("--system", is_flag=True, help="Speak of the system's environment (root changes it).")
 @click.version_option(__version__, "-V", "--version", message="sysvenv %(version)s")
 @click.pass_context
-def sysvenv(context: click.Context, path: str | None) -> None:
+def sysvenv(context: click.Context, path: str | None, system: bool) -> None:
     """Undo for pip install.
 
     Every pip install into your personal environment is recorded; undo, redo and
@@ -75,7 +77,7 @@ def sysvenv(context: click.Context, path: str | None) -> None:
       pip install -U numpy     # something breaks
       sysvenv undo             # all is as it was before
     """
-    if path is not None:
-        context.obj = HeadStart(selection.select(environ.everything(), path))
+    if path is not None or system:
+        context.obj = HeadStart(selection.select(environ.everything(), SYSTEM if system else path or ""))
     if context.invoked_subcommand is None:
         click.echo(context.get_help())

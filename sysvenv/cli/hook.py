@@ -24,8 +24,9 @@ def command(session: Session, remove: bool) -> int:
       sysvenv hook
       sysvenv hook --remove
     """
-    from sysvenv import hook, selection, venv
+    from sysvenv import hook, owner, selection, venv
 
+    owner.refuse_strangers(session.home)
     root = session.home.venv
     site = venv.site_packages(root)
     if remove:

@@ -38,11 +38,11 @@ class Session(NamedTuple):
 
     @property
     def home(self) -> "Home":
-        """The home, which must be there. For what needs no lock and so has no other look at it."""
+        """The home, which must be there. For what only reads records, and so has no other look at it."""
         home = self.settings.home
         if not os.path.isdir(home.history):
-            raise SysvenvError(f"There is no environment at {home.root} yet.", "Run: sysvenv init")
-        owner.refuse_strangers(home)
+            raise SysvenvError(f"There is no environment at {home.root} yet.", home.remedy)
+        owner.refuse_strangers(home, guests=True)
         return home
 
     @property

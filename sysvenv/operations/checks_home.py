@@ -17,14 +17,12 @@ from sysvenv.operations.findings import Finding
 from sysvenv.operations.problems import FIX, Problem, fine, some
 from sysvenv.operations.session import Context
 
-PRIVATE = 0o700
-
 
 def examine(context: Context, *, busy: bool) -> Iterator[Problem]:
     """Look at everything that needs no session. ``busy``: somebody holds the lock, so unfinished work is normal."""
     home = context.home
     yield _writable(home)
-    yield from _private(home)
+    yield from modes(home)
     yield from _owners(home)
     yield _configuration(home)
     yield from _locks(home)
@@ -45,23 +43,23 @@ def _writable(home: Home) -> Problem:
     return fine("home", f"{home.root} can be written to.")
 
 
-def _private(home: Home) -> Iterator[Problem]:
-    """Objects are other names of the environment's files: who may write there could change them."""
+def modes(home: Home) -> Iterator[Problem]:
+    """History, snapshots and store. Objects are other names of live files: who may write there could change them."""
     for place in (home.history, home.snapshots, home.store):
         if not os.path.isdir(place):
             continue
         mode = stat.S_IMODE(os.stat(place).st_mode)
-        if mode != PRIVATE:
-            finding = Finding("warning", "permissions", f"{place} has mode {mode:04o} instead of 0700.", FIX)
-            yield Problem(finding, early=_close(place))
+        if mode != home.mode:
+            sentence = f"{place} has mode {mode:04o} instead of {home.mode:04o}."
+            yield Problem(Finding("warning", "permissions", sentence, FIX), early=_change_mode(place, home.mode))
 
 
-def _close(place: str) -> Callable[[], str]:
-    def close() -> str:
-        os.chmod(place, PRIVATE)
-        return "It is 0700 now."
+def _change_mode(place: str, mode: int) -> Callable[[], str]:
+    def change() -> str:
+        os.chmod(place, mode)
+        return f"It is {mode:04o} now."
 
-    return close
+    return change
 
 
 def _owners(home: Home) -> Iterator[Problem]:
@@ -152,6 +150,10 @@ def _locks(home: Home) -> Iterator[Problem]:
         if os.path.lexists(path) and (os.path.islink(path) or not os.path.isfile(path)):
             finding = Finding("error", "lock", f"{path} is no file, so the lock cannot be taken.", FIX)
             yield Problem(finding, early=_aside(path))
+    for path in (home.lock, home.store + "/lock", home.venv + "/.lock") if home.is_system else ():
+        if os.path.isfile(path) and os.stat(path).st_mode & 0o077:
+            sentence = f"Others may open {path}, and so hold the lock for ever."
+            yield Problem(Finding("warning", "permissions", sentence, FIX), early=_change_mode(path, 0o600))
 
 
 def _aside(path: str) -> Callable[[], str]:

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 from store import trees
 from store.errors import StoreError
-from sysvenv import dists, history, hook, venv
+from sysvenv import dists, history, hook, owner, venv
 from sysvenv.dists import Distribution
 from sysvenv.errors import SysvenvError
 from sysvenv.home import Home
-from sysvenv.operations import checks_ready, keep, look, status
+from sysvenv.operations import checks_ready, keep, look, precedence
 from sysvenv.operations.findings import Finding
 from sysvenv.operations.problems import FIX, Problem, fine, some
 from sysvenv.operations.session import Context, Session
@@ -38,7 +38,7 @@ def examine(context: Context, session: Session, path_env: str, *, busy: str) -> 
         yield from _duplicates(found)
         if not busy:
             yield from _leftovers(session.home.venv, python)
-    yield from _path(path_env, session.home.venv + "/bin")
+    yield from _path(path_env, session.home)
 
 
 def _python(session: Session) -> Interpreter | None:
@@ -60,6 +60,9 @@ def _interpreter(session: Session, python: Interpreter | None) -> Iterator[Probl
         yield Problem(Finding("error", "Python", sentence, "Install that Python again; the packages are all kept."))
     elif not os.access(root + "/bin/python", os.X_OK):
         yield Problem(Finding("error", "Python", f"{root}/bin/python cannot be started.", "Run: sysvenv undo"))
+    elif session.home.is_system and (closed := owner.closed_to_others(python.base)):
+        sentence = f"Only some users can run Python at {python.base}: {closed} is closed to others."
+        yield Problem(Finding("error", "Python", sentence, f"Run: chmod o+x {closed}, if that is what you want."))
     else:
         yield fine("Python", f"Python {python.version} at {python.base} is there.")
 
@@ -180,14 +183,15 @@ def _settle(session: Session) -> str:
     return f"It is recorded as @{operation.number}." if operation else "It had changed nothing."
 
 
-def _path(path_env: str, venv_bin: str) -> Iterator[Problem]:
-    problem = status.path_problem(path_env, venv_bin)
-    remedy = f'Put {venv_bin} first on PATH in your shell\'s rc file: export PATH="{venv_bin}:$PATH"'
+def _path(path_env: str, home: Home) -> Iterator[Problem]:
+    if home.is_tracked:
+        return
+    problem, remedy = precedence.problem(path_env, home), precedence.remedy(home)
     if not problem:
         yield fine("PATH", "pip and python mean the environment's.")
     else:
         yield Problem(Finding("warning", "PATH", problem, remedy))
-    shadowed = _shadowed(path_env, venv_bin)
+    shadowed = [] if home.is_system else _shadowed(path_env, home.venv + "/bin")
     if shadowed:
         sentence = f"Programs that PATH finds before those of the environment: {some(shadowed)}."
         yield Problem(Finding("warning", "PATH", sentence, remedy))

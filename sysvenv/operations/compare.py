@@ -44,7 +44,7 @@ def compare(context: Context, old: str | None, new: str | None, files: bool, pat
     differs now from the snapshot ``old``. ``files`` lists the files, ``patch`` adds what changed in them; bytecode is
     left out. Raises NotFound, UsageError, and StoreError where the store is damaged.
     """
-    session = look.glance(context)
+    session = look.glance(context, guests=True)
     if new is None:
         number = session.position.operation if old is None else _number(context, old)
         if number is not None:

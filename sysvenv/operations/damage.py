@@ -74,7 +74,8 @@ def oddities(session: Session, noticed: Iterable[Oddity] | None = None) -> list[
         sentence = f"{many(len(names), 'name')} in the store that sysvenv did not give: {some(names)}."
         told.append(Finding("warning", "store", sentence, "Look at it, and remove it if nothing needs it."))
     if names := found.get(inventory.OPEN):
-        told.append(Finding("warning", "permissions", f"Directories whose mode is not 0700: {some(names)}.", FIX))
+        sentence = f"Directories whose mode is not {inventory.mode(session.store):04o}: {some(names)}."
+        told.append(Finding("warning", "permissions", sentence, FIX))
     if names := found.get(inventory.FOREIGN):
         sentence = f"Directories of the store that another user owns: {some(names)}."
         owner = os.lstat(session.home.store).st_uid
@@ -94,10 +95,11 @@ def closed(session: Session, finding: Finding) -> Finding:
     """Oddities put right: directories that others may enter are closed."""
     if finding.remedy != FIX:
         return finding
+    mode = inventory.mode(session.store)
     for oddity in inventory.take(session.store):
         if oddity.what == inventory.OPEN:
-            os.chmod(os.path.join(session.store.root, oddity.path), inventory.PRIVATE)
-    return finding._replace(message=f"{finding.message} They are 0700 now.", fixed=True)
+            os.chmod(os.path.join(session.store.root, oddity.path), mode)
+    return finding._replace(message=f"{finding.message} They are {mode:04o} now.", fixed=True)
 
 
 def all_well(found: Verified, *, quick: bool) -> str:

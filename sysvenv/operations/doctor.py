@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from store import verify
 from store.errors import Busy, StoreError
 from store.lock import Lock
+from sysvenv import owner
 from sysvenv.errors import SysvenvError
 from sysvenv.operations import checks_home, checks_objects, checks_tree, damage, elsewhere, look, recover, status
 from sysvenv.operations.damage import Group
@@ -38,8 +39,10 @@ def doctor(
     started = time.perf_counter()
     home = context.home
     if not os.path.isdir(home.history):
-        missing = Finding("error", "home", f"There is no environment at {home.root} yet.", "Run: sysvenv init")
+        missing = Finding("error", "home", f"There is no environment at {home.root} yet.", home.remedy)
         return Checkup((missing,))
+    if home.is_system:
+        owner.refuse_strangers(home)  # what is closed to guests is no finding
     busy = status.holder(home)
     around = _gathered(checks_home.examine(context, busy=bool(busy)))
     findings = _early(context, around) if fix else [problem.finding for problem in around]

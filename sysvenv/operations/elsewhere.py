@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from sysvenv import manifest, salvage, venv
+from sysvenv import manifest, owner, salvage, venv
 from sysvenv.errors import SysvenvError
 from sysvenv.operations.session import Session
 from sysvenv.salvage import Origin, Places, Wanted
@@ -32,14 +32,18 @@ class Elsewhere(NamedTuple):
 
 
 def search(session: Session, elsewhere: Elsewhere, wanted: list[Wanted]) -> dict[str, bytes]:
-    """Digest -> content, of what is found. Only what no place on this machine has is asked for, then downloaded."""
+    """Digest -> content, of what is found. Only what no place on this machine has is asked for, then downloaded.
+
+    What somebody else may have written is not looked at: digests find accidents, not attackers.
+    """
     if not wanted:
         return {}
     python = _interpreter(session)
     origins = _origins(session)
-    sites = tuple(_sites(python, elsewhere.user_base)) if python else ()
-    wheels = tuple(_path(origin["url"]) for origin in origins.values() if str(origin.get("url")).startswith("file:"))
-    places = Places(sites, elsewhere.pip_cache, elsewhere.uv_cache, wheels)
+    sites = _trusted(_sites(python, elsewhere.user_base) if python else [])
+    wheels = [_path(origin["url"]) for origin in origins.values() if str(origin.get("url")).startswith("file:")]
+    pip_cache, uv_cache = (cache if _trusted([cache]) else "" for cache in (elsewhere.pip_cache, elsewhere.uv_cache))
+    places = Places(sites, pip_cache, uv_cache, _trusted(wheels))
     found = salvage.find(wanted, places)
     left = [each for each in wanted if each.entry.digest not in found]
     names = sorted({name for each in left for name in each.distributions if origins.get(name, {}).get("sha256")})
@@ -48,6 +52,10 @@ def search(session: Session, elsewhere: Elsewhere, wanted: list[Wanted]) -> dict
         runner = session.home.venv + "/bin/python"
         found.update(salvage.downloaded(left, runner, known, dict(elsewhere.environ)))
     return found
+
+
+def _trusted(paths: list[str]) -> tuple[str, ...]:
+    return tuple(path for path in paths if owner.is_trusted(path))
 
 
 def _interpreter(session: Session) -> Interpreter | None:

@@ -25,7 +25,10 @@ def refuse(session: Session, drift: Drift, running: Iterable[Program]) -> None:
 
     ``drift`` is that look, ``running`` are the programs that use the tree. A few lstat: not every file again.
     """
+    writers = {0, os.stat(session.home.root).st_uid}
     for program in running:
+        if processes.user(program.pid) not in writers:
+            continue  # a guest of the system's environment, who cannot be changing it, whatever its words are
         words = processes.command_line(program.pid)
         if _changes_packages(words) and _has_no_lock(session, program.pid):
             raise Busy(

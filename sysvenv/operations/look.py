@@ -15,16 +15,18 @@ from sysvenv.operations.results import FileCounts
 from sysvenv.operations.session import Context, Session
 
 
-def glance(context: Context) -> Session:
+def glance(context: Context, *, guests: bool = False) -> Session:
     """The environment for a reader: a session that holds no lock and must not be asked to write.
+
+    ``guests``: the system's, for everybody.
 
     Nothing is recovered: what was interrupted is seen as it lies. Raises SysvenvError or StoreError where there is
     no home or no store to look at.
     """
     home = context.home
     if not os.path.isdir(home.history):
-        raise SysvenvError(f"There is no environment at {home.root} yet.", "Run: sysvenv init")
-    owner.refuse_strangers(home)
+        raise SysvenvError(f"There is no environment at {home.root} yet.", home.remedy)
+    owner.refuse_strangers(home, guests=guests)
     session = Session(context, "")
     text_only = context.config.store.guard == "text"
     session.store = storage.opened(home, guard_text_only=text_only)

@@ -87,7 +87,7 @@ class Session:
     def enter(self) -> None:
         """Take the lock and find out where things stand."""
         if not os.path.isdir(self.home.history):
-            raise SysvenvError(f"There is no environment at {self.home.root} yet.", "Run: sysvenv init")
+            raise SysvenvError(f"There is no environment at {self.home.root} yet.", self.home.remedy)
         owner.refuse_strangers(self.home)
         self._lock.acquire()
         try:

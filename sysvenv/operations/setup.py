@@ -70,7 +70,7 @@ def lay_ours(context: Context) -> list[str]:
     """Put the hook, and the file uv locks, into the environment; returns the paths written."""
     root = context.home.venv
     site = venv.site_packages(root)
-    os.close(os.open(os.path.join(os.fsencode(root), UV_LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644))
+    os.close(os.open(os.path.join(os.fsencode(root), UV_LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     return [os.path.join(root, os.fsdecode(path)) for path in hook.lay(context.home, site, context.tool_python)]
 
 
@@ -106,7 +106,7 @@ def _make_home(context: Context) -> None:
     storage.create(home)
     disk.probe_links(sample if os.path.lexists(sample) else root, store)
     for directory in (home.history, home.snapshots):
-        disk.make_private(os.fsencode(directory))
+        disk.make_directory(os.fsencode(directory), home.mode)
     if not _has_begun(home):
         history.write_head(home, Position(0, -1, ""))
 

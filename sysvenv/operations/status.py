@@ -11,7 +11,7 @@ from sysvenv.dists import Change, Distribution
 from sysvenv.errors import SysvenvError
 from sysvenv.history import Operation
 from sysvenv.home import Home
-from sysvenv.operations import look
+from sysvenv.operations import look, precedence
 from sysvenv.operations.findings import Status
 from sysvenv.operations.results import FileCounts
 from sysvenv.operations.session import Context, Session
@@ -39,7 +39,7 @@ def status(context: Context, path_env: str, check: bool) -> Status:
 
     Raises SysvenvError or StoreError only where there is no home or no store that can be read at all.
     """
-    session = look.glance(context)
+    session = look.glance(context, guests=True)
     home, position = context.home, session.position
     busy = holder(home)
     python = _interpreter(session)
@@ -61,7 +61,7 @@ def status(context: Context, path_env: str, check: bool) -> Status:
         operations=len(session.history.numbers()),
         undone=len(position.undone),
         snapshots=len(snapshots.names(home)),
-        path_problem="" if home.is_tracked else path_problem(path_env, os.path.join(home.venv, "bin")),
+        path_problem=precedence.problem(path_env, home),
         tracked=home.is_tracked,
         store_bytes=beyond,
         venv_bytes=within,
@@ -74,16 +74,6 @@ def status(context: Context, path_env: str, check: bool) -> Status:
         suggestion="" if busy or pending is not None else _suggestion(chain),
         notes=tuple(notes),
     )
-
-
-def path_problem(path_env: str, venv_bin: str) -> str:
-    """Why `pip` and `python` typed in this shell do not mean the environment's; empty when they do."""
-    order = venv.run_path_order(path_env, venv_bin)
-    if order.first:
-        return ""
-    if order.position < 0:
-        return f"{venv_bin} is not on PATH."
-    return f"{order.shadowed_by[0]} comes before the environment's on PATH."
 
 
 def holder(home: Home) -> str:

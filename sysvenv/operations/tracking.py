@@ -88,10 +88,10 @@ def _store(own: Home, place: str) -> str:
     """Where its store is; made, and tried, if need be."""
     store = tracked.store_for(own, place)
     parent = os.path.dirname(store)
-    disk.make_private(os.fsencode(parent)) if parent != own.root else os.makedirs(parent, 0o755, exist_ok=True)
+    disk.make_directory(os.fsencode(parent), 0o755 if parent == own.root else 0o700)
     if os.lstat(parent).st_uid != os.geteuid():
         raise SysvenvError(f"{parent} belongs to another user.", "Remove it, or move the project.")
-    disk.make_private(os.fsencode(store))
+    disk.make_directory(os.fsencode(store), own.mode)
     disk.probe_links(os.fsencode(place) + b"/pyvenv.cfg", os.fsencode(store))
     return store
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 
 from store.errors import StoreError
 from sysvenv import config
 from sysvenv.errors import SysvenvError
-from sysvenv.operations import checks_history, checks_ready, damage, look
+from sysvenv.operations import checks_history, checks_home, checks_ready, damage, look
 from sysvenv.operations.findings import Checkup, Finding
 from sysvenv.operations.problems import FIX, many
 from sysvenv.operations.session import Context, Session
@@ -28,19 +27,12 @@ def verify(context: Context, progress: Callable[[int, int], None] | None = None,
     findings += [group.finding for group in report.groups]
     findings += damage.sound(report.verified, quick=quick)
     findings += damage.oddities(session)
-    findings += _private(session)
+    findings += [problem.finding for problem in checks_home.modes(session.home)]
     findings += _configuration(session)
     findings += [problem.finding for problem in checks_ready.examine(session)]
     live, files = _live(session)
     findings.append(live)
     return Checkup(tuple(findings), report.verified.objects, files, time.perf_counter() - started)
-
-
-def _private(session: Session) -> Iterator[Finding]:
-    """Of what lies beside the store, which ``damage.oddities`` looks into."""
-    for place in (session.home.history, session.home.snapshots):
-        if os.path.isdir(place) and os.stat(place).st_mode & 0o777 != 0o700:
-            yield Finding("warning", "permissions", f"{place} can be entered by others: its mode is not 0700.", FIX)
 
 
 def _configuration(session: Session) -> Iterator[Finding]:
