@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from store import segments
 from store.index import Index, chosen
@@ -90,6 +91,9 @@ def describe(session: Session, operation: Operation, before: str, captured: Capt
         packages=packages,
         files=captured.files,
         sources=sources,
+        places={
+            d.name: place for d in new if d.name in changed and (place := dists.place(d, operation.origins.get(d.name)))
+        },
         origins={name: origin for name, origin in operation.origins.items() if name in changed},
     )
 
@@ -154,8 +158,20 @@ def _adopt_state(session: Session, captured: Captured) -> None:
     session.set_index(captured.found)
 
 
+def _notices(session: Session, ended: Operation, captured: Captured) -> dict[str, Any]:
+    """What there is to say of what pip, or somebody without it, did to the live tree."""
+    if not session.context.config.history.notices or ended.kind not in (history.PIP, history.EXTERNAL):
+        return {}
+    from sysvenv.operations.notice import State, notice
+
+    old, new = session.manifest(ended.manifest_before), captured.manifest
+    before = State(old, session.index, manifest.distributions(old))
+    return notice(session.live, session.history, ended, before, State(new, captured.found, manifest.distributions(new)))
+
+
 def _end(session: Session, operation: Operation, captured: Captured) -> Operation:
     ended = describe(session, operation, operation.manifest_before, captured)
+    ended = ended._replace(notices=_notices(session, ended, captured))
     session.history.end(ended)
     session.move_to(history.Position(session.position.sequence + 1, ended.number, captured.name))
     session.set_index(captured.found)
