@@ -20,6 +20,11 @@ _IMPLEMENTATIONS = {"cpython": "CPython", "pypy": "PyPy", "graalpy": "GraalVM"}
 """`sys.implementation.name` -> `platform.python_implementation()`."""
 
 
+def get_ready() -> None:
+    """Import now, while nobody waits, what requirements need."""
+    import packaging.requirements  # noqa: F401
+
+
 def is_older(version: str, than: str) -> bool:
     """Whether `version` comes before `than` (PEP 440). Of what is no version, nothing can be said: False."""
     from packaging.version import InvalidVersion, Version

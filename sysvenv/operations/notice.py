@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from store.index import Index
 from store.manifests import Manifest
 from sysvenv import history, kinds, manifest, notices, os_packages, records
-from sysvenv.dists import Distribution
+from sysvenv.dists import Distribution, source
 from sysvenv.history import History, Operation
 from sysvenv.import_names import NEVER_MEANT, import_names, places
 from sysvenv.metadata import read_regular
@@ -77,7 +77,9 @@ class _News:
         self._came = {change.name for change in operation.packages if change.after is not None}
         self._before = _Files(before)
         self._after = _Files(after)
+        self._known = {distribution.name for distribution in before.distributions}
         self._by_name = {distribution.name: distribution for distribution in after.distributions}
+        self._editable = {each.name: each.location for each in after.distributions if source(each) == "editable"}
         self._stated: dict[str, dict[bytes, str]] = {}
 
     def system(self) -> tuple[str, ...]:
@@ -102,21 +104,36 @@ class _News:
 
     def _rivals(self, name: str) -> Iterator[tuple[str, str, str]]:
         """Import names of the distribution `name`, each with another that brings it."""
-        for imported, whole in import_names(self._after.of(name), self._site).items():
-            for other, paths in self._after.below(places(imported, self._site)).items():
-                if other in (name, manifest.REST) or self._are_related(name, other):
-                    continue
-                theirs = import_names(paths, self._site).get(imported)
-                if theirs is None or not (whole or theirs):
+        ours = import_names(self._after.of(name), self._site) | self._linked(name)
+        for imported, whole in ours.items():
+            for other, theirs in self._others(imported).items():
+                if other == name or not (whole or theirs) or self._are_related(name, other):
                     continue
                 if not self._share(imported, name, other) and not self._were_rivals(imported, name, other):
                     yield imported, name, other
 
+    def _others(self, imported: str) -> dict[str, bool]:
+        """The distributions that bring an import name; and whether as a whole, as import_names has it."""
+        found = {}
+        for owner, paths in self._after.below(places(imported, self._site)).items():
+            names = import_names(paths, self._site)
+            if imported in names and owner != manifest.REST:
+                found[owner] = names[imported]
+        return found | {name: True for name in self._editable if imported in self._linked(name)}
+
+    def _linked(self, name: str) -> dict[str, bool]:
+        """The import names of an editable install, whose files are elsewhere; of any other, none."""
+        if name not in self._editable:
+            return {}
+        listed = read_regular(os.path.join(self._root, self._editable[name], b"top_level.txt"), 1 << 14)
+        return dict.fromkeys(listed.decode("utf-8", "replace").split(), True)
+
     def _are_related(self, one: str, other: str) -> bool:
         """Whether one of them requires the other: families share a package on purpose (PyQt5 and PyQt5-sip)."""
         return any(
-            required_name(line) == theirs
-            for name, theirs in ((one, other), (other, one))
+            required_name(line) == required
+            for name, required in ((one, other), (other, one))
+            if name in self._by_name
             for line in self._by_name[name].requires
         )
 
@@ -128,7 +145,9 @@ class _News:
         )
 
     def _were_rivals(self, imported: str, one: str, other: str) -> bool:
-        return {one, other} <= self._before.below(places(imported, self._site)).keys()
+        """Whether both had it before; of an editable install, whether it was there."""
+        had = self._before.below(places(imported, self._site)).keys()
+        return all(name in had or (name in self._editable and name in self._known) for name in (one, other))
 
     def _is_joint(self, path: str) -> bool:
         """Whether a shared path is bytecode, or the __init__ of a package that several bring on purpose: the same in
@@ -149,7 +168,8 @@ class _News:
     def _sha256(self, name: str) -> dict[bytes, str]:
         """Tree path -> SHA-256, as the RECORD of a distribution says."""
         if name not in self._stated:
-            record = read_regular(os.path.join(self._root, self._by_name[name].location, b"RECORD"))
+            location = self._by_name[name].location if name in self._by_name else b""
+            record = read_regular(os.path.join(self._root, location, b"RECORD"))
             self._stated[name] = records.sha256_in(record, self._site, os.fsdecode(self._root))
         return self._stated[name]
 
