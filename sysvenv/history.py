@@ -366,6 +366,8 @@ def _check(number: int, operation: Operation) -> None:
         raise ValueError("it names no state")
     if not all(isinstance(word, str | None) for change in operation.packages for word in change):
         raise ValueError("its packages are none")
+    if not all(isinstance(place, str) for place in operation.places.values()):
+        raise ValueError("its places are none")
     if not all(isinstance(origin, dict) for origin in operation.origins.values()):
         raise ValueError("its origins are none")
     if operation.notices:

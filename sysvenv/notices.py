@@ -5,7 +5,7 @@ Only what it changed: a conflict that was there before is no news. Where the met
 
 # No `from __future__ import annotations`: NamedTuple compiles string annotations, 0.15 ms a field.
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from sysvenv import standards
@@ -40,6 +40,18 @@ class SharedFiles(NamedTuple):
     """Whose are there now; "" if it is not known."""
 
 
+class LostFiles(NamedTuple):
+    """Files that a distribution says are its own, and that went with another which said so, too."""
+
+    name: str
+    path: str
+    """The first of them, within the environment."""
+    more: int
+    """How many there are besides."""
+    removed: str
+    """The one they went with."""
+
+
 class SharedImport(NamedTuple):
     """A module or package that several distributions bring, in different files."""
 
@@ -53,6 +65,7 @@ class Notices(NamedTuple):
 
     downgrades: tuple[Downgrade, ...] = ()
     files: tuple[SharedFiles, ...] = ()
+    lost: tuple[LostFiles, ...] = ()
     imports: tuple[SharedImport, ...] = ()
     system: tuple[str, ...] = ()
     """Distributions that came, and which the operating system has for its own programs."""
@@ -72,30 +85,43 @@ def to_json(notices: Notices) -> dict[str, Any]:
 def from_json(value: Mapping[str, Any]) -> Notices:
     """The inverse of to_json. Raises ValueError if `value` is not what to_json makes."""
     try:
-        notices = Notices(
-            tuple(Downgrade(**each) for each in value.get("downgrades", ())),
-            tuple(_shared(SharedFiles, each) for each in value.get("files", ())),
-            tuple(_shared(SharedImport, each) for each in value.get("imports", ())),
-            tuple(value.get("system", ())),
-            tuple(value.get("orphans", ())),
+        return Notices(
+            tuple(_read(Downgrade, each) for each in value.get("downgrades", ())),
+            tuple(_read(SharedFiles, each) for each in value.get("files", ())),
+            tuple(_read(LostFiles, each) for each in value.get("lost", ())),
+            tuple(_read(SharedImport, each) for each in value.get("imports", ())),
+            tuple(map(_text, value.get("system", ()))),
+            tuple(map(_text, value.get("orphans", ()))),
         )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"no notices: {error!r}") from error
-    texts = [notices._replace(files=()), *((each.distributions, each.path, each.last) for each in notices.files)]
-    if not _all_text(texts) or not all(isinstance(each.more, int) for each in notices.files):
-        raise ValueError("no notices: a field has the wrong type")
-    return notices
+    except (TypeError, AttributeError) as error:
+        raise ValueError(f"no notices: {error}") from error
 
 
-_Shared = TypeVar("_Shared", SharedFiles, SharedImport)
+_Notice = TypeVar("_Notice", Downgrade, SharedFiles, LostFiles, SharedImport)
 
 
-def _shared(kind: type[_Shared], value: Mapping[str, Any]) -> _Shared:
-    return kind(**{**value, "distributions": tuple(value["distributions"])})
+def _read(kind: type[_Notice], value: Mapping[str, Any]) -> _Notice:
+    """Raises TypeError or AttributeError for what is none."""
+    return kind(**{field: _READERS.get(field, _text)(each) for field, each in value.items()})
 
 
-def _all_text(values: Iterable[object]) -> bool:
-    return all(_all_text(value) if isinstance(value, tuple) else isinstance(value, str) for value in values)
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _number(value: object) -> int:
+    if not isinstance(value, int):
+        raise TypeError(f"{value!r} is no number")
+    return value
+
+
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "more": _number,
+    "distributions": lambda names: tuple(map(_text, names)),
+}
+"""How the fields are read that are no text."""
 
 
 def downgrades(changes: Iterable[Change], after: Sequence[Distribution], python: Interpreter) -> tuple[Downgrade, ...]:
@@ -171,14 +197,32 @@ def shared_files(shared: Mapping[str, Collection[str]], came: Collection[str]) -
 
     `came` are the distributions that the operation installed.
     """
-    groups: dict[tuple[str, ...], list[str]] = {}
-    for path in sorted(shared):
-        groups.setdefault(tuple(sorted(shared[path])), []).append(path)
     found = []
-    for names, paths in groups.items():
+    for names, paths in _grouped((tuple(sorted(names)), path) for path, names in shared.items()):
         new = [name for name in names if name in came]
         found.append(SharedFiles(names, paths[0], len(paths) - 1, new[0] if len(new) == 1 else ""))
     return tuple(found)
+
+
+def lost_files(lost: Mapping[str, Collection[str]], gone: Collection[str]) -> tuple[LostFiles, ...]:
+    """One notice for each distribution that lost files to one of `gone`, given paths that are no longer there with the
+    distributions that claimed them."""
+    pairs = (
+        ((name, other), path)
+        for path, names in lost.items()
+        for name in set(names) - set(gone)
+        for other in sorted(set(names) & set(gone))[:1]
+    )
+    return tuple(LostFiles(name, paths[0], len(paths) - 1, other) for (name, other), paths in _grouped(pairs))
+
+
+def _grouped(paths: Iterable[tuple[tuple[str, ...], str]]) -> Iterator[tuple[tuple[str, ...], list[str]]]:
+    """Distributions with all of their paths, those at the top first, given single ones."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for names, path in paths:
+        groups.setdefault(names, []).append(path)
+    for names in sorted(groups):
+        yield names, sorted(groups[names], key=lambda path: (path.count("/"), path))
 
 
 def shared_imports(rivals: Iterable[tuple[str, str, str]]) -> tuple[SharedImport, ...]:

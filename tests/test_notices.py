@@ -17,7 +17,7 @@ from sysvenv.config import Config, HistoryConfig
 from sysvenv.dists import Distribution, place
 from sysvenv.history import History, Operation
 from sysvenv.import_names import import_names
-from sysvenv.notices import Downgrade, Notices, SharedFiles, SharedImport
+from sysvenv.notices import Downgrade, LostFiles, Notices, SharedFiles, SharedImport
 from sysvenv.operations import record, rewind
 from sysvenv.operations.record import Command, Outcome
 from sysvenv.operations.results import Recorded
@@ -167,6 +167,7 @@ def test_the_place_a_distribution_came_from(
 ALL = Notices(
     (Downgrade("numpy", "2.1.0", "1.26.4", "pandas", "<2"), Downgrade("six", "2", "1")),
     (SharedFiles(("a", "b"), f"{SITE}/tests/__init__.py", 1, "b"), SharedFiles(("a", "b", "c"), "bin/run")),
+    (LostFiles("kept", f"{SITE}/a.py", 2, "gone"), LostFiles("other", "bin/x", 0, "gone")),
     (SharedImport(("py-yaml", "yaml"), "yaml"),),
     ("certifi", "six"),
     tuple(f"a-rather-long-name-{number}" for number in range(5)),
@@ -181,8 +182,11 @@ def test_each_notice_is_a_line() -> None:
         " ! a and b both have tests/__init__.py and 1 more file: those of b are there now",
         " ! a, b and c all have bin/run",
         " ! py-yaml and yaml are both imported as yaml",
-        " ! The system has certifi and six too: its programs that ask PATH for python3",
-        "   get these",
+        " ! The system has certifi and six too: its programs run by env python3 get these",
+        " ! a.py and 2 more files went with gone, and kept has lost them:",
+        "   pip install --force-reinstall --no-deps kept",
+        " ! bin/x went with gone, and other has lost it:",
+        "   pip install --force-reinstall --no-deps other",
         " ! Nothing requires them any more: pip uninstall a-rather-long-name-0 \\",
         "   a-rather-long-name-1 a-rather-long-name-2 a-rather-long-name-3 \\",
         "   a-rather-long-name-4",
@@ -197,7 +201,8 @@ def test_notices_are_read_as_they_were_written() -> None:
     assert notices.from_json(json.loads(json.dumps(notices.to_json(ALL)))) == ALL
     assert notices.to_json(Notices()) == {}
     for damaged in ({"orphans": [1]}, {"orphans": 1}, {"files": [{"path": "x"}]}, {"downgrades": [{"odd": ""}]},
-                    {"files": [{"distributions": ["a"], "path": "x", "more": "y"}]}, {"imports": [1]}):  # fmt: skip
+                    {"files": [{"distributions": ["a"], "path": "x", "more": "y"}]}, {"imports": [1]},
+                    {"lost": [{"name": 1, "path": "x", "more": 1, "removed": ""}]}):  # fmt: skip
         with pytest.raises(ValueError, match="no notices"):
             notices.from_json(damaged)
 
@@ -206,8 +211,9 @@ def test_notices_are_read_as_they_were_written() -> None:
 
 
 def test_what_two_distributions_share(env: Environment) -> None:
-    """Files that both claim and import names that both bring are told once, when the second comes. A namespace
-    package, a package whose __init__ is the same in all, and a family that requires each other are no conflict."""
+    """Files that both claim and import names that both bring are told when the second comes. A namespace package, a
+    package whose __init__ is the same in all, and a family that requires each other are no conflict. When one of two
+    goes, the other has lost what they shared."""
     joint = {"joint/__init__.py": "", "space/common/readme.txt": ""}
     env.wheel("alpha", "1", {"tests/__init__.py": "", "tests/a.py": "1", "conf/x.py": "", **joint, "space/a.py": ""})
     env.wheel("beta", "1", {"tests/__init__.py": "", "tests/a.py": "2", "joint/__init__.py": "", "space/b.py": ""})
@@ -219,8 +225,10 @@ def test_what_two_distributions_share(env: Environment) -> None:
         "   there now",
         " ! alpha and gamma are both imported as conf",
     ]
-    env.wheel("beta", "2", {"tests/__init__.py": "", "tests/a.py": "3"})
-    assert told(env.pip("install", "-U", "beta")) == []
+    assert told(env.pip("uninstall", "-y", "beta")) == [
+        " ! joint/__init__.py and 2 more files went with beta, and alpha has lost them:",
+        "   pip install --force-reinstall --no-deps alpha",
+    ]
 
 
 def test_going_back_to_an_older_version(upgraded: Environment) -> None:
@@ -273,14 +281,14 @@ def test_an_editable_install_counts_by_its_top_level(tmp_path: Path) -> None:
     assert told(result) == []
     assert result.operation and result.operation.places == {"mine": "/home/u/mine"}
     assert told(tiny.pip("1.0", ONE)) == [" ! demo and mine are both imported as demo"]
-    assert told(tiny.pip("2.0", TWO)) == []
+    assert told(tiny.pip("2.0", TWO)) == []  # it was so before
 
 
 def test_what_the_system_has_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When it comes anew, not when it changes; pip itself is in every environment."""
     tiny = begun(tmp_path / "home", 0)
     monkeypatch.setattr(os_packages, "names", lambda python: {"demo", "pip"})
-    lead = " ! The system has demo too: its programs that ask PATH for python3 get this one"
+    lead = " ! The system has demo too: its programs run by env python3 get this one"
     assert told(tiny.pip("1.0", ONE)) == [lead]
     assert told(tiny.pip("2.0", TWO)) == []
 

@@ -18,7 +18,7 @@ from sysvenv.dists import Distribution, source
 from sysvenv.history import History, Operation
 from sysvenv.import_names import NEVER_MEANT, import_names, places
 from sysvenv.metadata import read_regular
-from sysvenv.notices import Notices, SharedFiles, SharedImport
+from sysvenv.notices import LostFiles, Notices, SharedFiles, SharedImport
 from sysvenv.operations.listing import ancestors
 from sysvenv.standards import required_name
 from sysvenv.venv import Interpreter
@@ -45,6 +45,7 @@ def notice(root: bytes, records: History, operation: Operation, before: State, a
         news = _News(root, python, operation, before, after)
         told = told._replace(
             files=news.files(),
+            lost=news.lost(),
             imports=news.imports(),
             system=news.system(),
             orphans=_orphans(records, operation, before, after, python),
@@ -67,7 +68,7 @@ def _orphans(
 
 
 class _News:
-    """What the distributions that came share with others."""
+    """What the distributions that came share with others, and those that went did."""
 
     def __init__(self, root: bytes, python: Interpreter, operation: Operation, before: State, after: State) -> None:
         self._root = root
@@ -97,6 +98,18 @@ class _News:
             if set(names) - set(old.get(path, ())) and not self._came.isdisjoint(names) and not self._is_joint(path)
         }
         return notices.shared_files(fresh, self._came)
+
+    def lost(self) -> tuple[LostFiles, ...]:
+        """The files of those that stayed which others took along."""
+        gone = {change.name for change in self._changes if change.after is None}
+        lost = {
+            path: names
+            for path, names in self._before.shared.items()
+            if not gone.isdisjoint(names)
+            and not kinds.in_cache(os.fsencode(path))
+            and not os.path.lexists(os.path.join(self._root, os.fsencode(path)))
+        }
+        return notices.lost_files(lost, gone)
 
     def imports(self) -> tuple[SharedImport, ...]:
         """The import names that they and others bring in different files."""

@@ -22,13 +22,20 @@ _SITE = re.compile(r"lib/[^/]+/site-packages/")
 def show(screen: Screen, operation: Operation, margin: str = "") -> None:
     """Write the notices of an operation, nothing where it has none."""
     told = notices.from_json(operation.notices)
-    indent = margin + " " * len(_MARK)
+    mark, indent = margin + _MARK, margin + " " * len(_MARK)
+
+    def say(sentence: str) -> None:
+        screen.paragraph(words.plain(sentence), style=_STYLE, first=((mark, _STYLE),), indent=indent)
+
     for sentence in _sentences(told):
-        screen.paragraph(words.plain(sentence), style=_STYLE, first=((margin + _MARK, _STYLE),), indent=indent)
+        say(sentence)
+    for lost in told.lost:
+        them = "them" if lost.more else "it"
+        say(f"{_more(lost.path, lost.more)} went with {lost.removed}, and {lost.name} has lost {them}:")
+        _command(screen, indent, "pip install --force-reinstall --no-deps", [lost.name], indent)
     if told.orphans:
-        them = "it" if len(told.orphans) == 1 else "them"
-        command = ["pip", "uninstall", *(shlex.quote(words.plain(name)) for name in told.orphans)]
-        _command(screen, f"{margin}{_MARK}Nothing requires {them} any more: ", command, indent)
+        them = "them" if len(told.orphans) > 1 else "it"
+        _command(screen, f"{mark}Nothing requires {them} any more: ", "pip uninstall", told.orphans, indent)
 
 
 def _sentences(told: Notices) -> Iterator[str]:
@@ -39,13 +46,13 @@ def _sentences(told: Notices) -> Iterator[str]:
         yield f"{_listed(names)} are {_both(names)} imported as {shared.name}"
     if told.system:
         these = "this one" if len(told.system) == 1 else "these"
-        yield f"The system has {_listed(told.system)} too: its programs that ask PATH for python3 get {these}"
+        yield f"The system has {_listed(told.system)} too: its programs run by env python3 get {these}"
 
 
-def _command(screen: Screen, lead: str, command: Sequence[str], indent: str) -> None:
+def _command(screen: Screen, lead: str, command: str, names: Sequence[str], indent: str) -> None:
     """Write a command to be copied: where it does not fit into the line, it goes on as a shell takes it."""
     lines = [""]
-    for word in command:
+    for word in [*command.split(), *(shlex.quote(words.plain(name)) for name in names)]:
         room = screen.width - len(" \\") - len(lead if len(lines) == 1 else indent)
         if lines[-1] and len(lines[-1]) + 1 + len(word) > room:
             lines.append(word)
@@ -63,12 +70,16 @@ def _downgrade(notice: Downgrade) -> str:
 
 def _files(notice: SharedFiles) -> str:
     names = notice.distributions
-    text = f"{_listed(names)} {_both(names)} have {_SITE.sub('', notice.path, count=1)}"
-    if notice.more:
-        text += f" and {words.count(notice.more, 'more file')}"
+    text = f"{_listed(names)} {_both(names)} have {_more(notice.path, notice.more)}"
     if notice.last:
         text += f": {'those' if notice.more else 'that'} of {notice.last} {'are' if notice.more else 'is'} there now"
     return text
+
+
+def _more(path: str, more: int) -> str:
+    """A path, as short as it is imported, and how many more there are."""
+    shown = _SITE.sub("", path, count=1)
+    return f"{shown} and {words.count(more, 'more file')}" if more else shown
 
 
 def _both(names: Sequence[str]) -> str:
