@@ -22,6 +22,7 @@ from sysvenv.operations import record, rewind
 from sysvenv.operations.record import Command, Outcome
 from sysvenv.operations.results import Recorded
 from sysvenv.render import notices as lines
+from sysvenv.render import packages
 from sysvenv.render.after_pip import recorded
 from sysvenv.render.screen import Screen
 from sysvenv.venv import Interpreter
@@ -160,6 +161,17 @@ def test_the_place_a_distribution_came_from(
 ) -> None:
     """The host of an index, all of any other URL with its commit, the path of a file or project."""
     assert place(dist("x")._replace(direct_url=direct_url), origin) == expected
+
+
+def test_how_and_where_from_in_words() -> None:
+    """What history --detailed and diff say beside each package."""
+    sources = {"a": "index", "b": "index", "c": "vcs", "d": "editable", "e": "uv", "f": "external", "g": "local"}
+    places = {"a": "pypi.org", "b": "/wheels/b.whl", "c": "https://host/c.git@0123", "d": "/home/u/d", "g": "/home/u/g"}
+    operation = Operation(1, "pip", 0, (), 0.0, "", sources=sources, places=places)
+    assert list(packages.origins(operation).values()) == [
+        "index, pypi.org", "file, /wheels/b.whl", "vcs, https://host/c.git@0123", "editable, /home/u/d", "uv",
+        "by hand", "file, /home/u/g",
+    ]  # fmt: skip
 
 
 # --- lines and records ---------------------------------------------------------------------------------
