@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -294,6 +296,19 @@ def test_an_editable_install_counts_by_its_top_level(tmp_path: Path) -> None:
     assert result.operation and result.operation.places == {"mine": "/home/u/mine"}
     assert told(tiny.pip("1.0", ONE)) == [" ! demo and mine are both imported as demo"]
     assert told(tiny.pip("2.0", TWO)) == []  # it was so before
+
+
+def test_what_comes_anew_is_looked_at_without_packaging(tmp_path: Path) -> None:
+    """That library takes longer to import than all the rest that follows a pip; only versions and markers need it."""
+    code = (
+        "import sys; from pathlib import Path; from tiny import ONE, Tiny\n"
+        f"home = Tiny(Path({str(tmp_path / 'home')!r})); home.begin(); home.pip('1.0', ONE)\n"
+        "print(*sorted({'packaging', 'sysvenv.operations.notice'} & set(sys.modules)))"
+    )
+    here = Path(__file__).parent
+    environ = {**os.environ, "PYTHONPATH": f"{here}:{here.parent}"}
+    done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
+    assert done.stdout == "sysvenv.operations.notice\n"
 
 
 def test_what_the_system_has_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
