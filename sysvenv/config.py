@@ -15,6 +15,7 @@ class HistoryConfig(NamedTuple):
 
     on_failure: str = "keep"
     show_diff_after_install: bool = True
+    notices: bool = True
     auto_baseline: bool = True
     max_entries: int = 0
     max_age: int | str = 0
@@ -72,6 +73,14 @@ _RULES = (
             "true or false",
             True,
             "print the package changes after each pip",
+        ),
+    ),
+    _Rule(
+        Key(
+            "history.notices",
+            "true or false",
+            True,
+            "tell of downgrades, packages with the same files or import name, orphans",
         ),
     ),
     _Rule(Key("history.auto_baseline", "true or false", True, "let `init` take the snapshot `baseline`")),

@@ -27,6 +27,8 @@ __all__ = [
     "find_locations",
     "from_json",
     "leftovers",
+    "name_of",
+    "place",
     "read_distribution",
     "source",
     "to_json",
@@ -88,6 +90,11 @@ def find_locations(root: str, site: bytes) -> list[bytes]:
         and not name.startswith(b"~")
         and (not name.endswith(b".dist-info") or entry.is_dir())
     )
+
+
+def name_of(location: bytes) -> str:
+    """Canonical name of a distribution as the file name of its location tells it, without a look inside."""
+    return canonical(_from_file_name(location)[0])
 
 
 def leftovers(root: str, site: bytes) -> list[bytes]:
@@ -203,6 +210,24 @@ def source(distribution: Distribution, changed_by: str = "") -> str:
     if distribution.installer == "pip":
         return "index"
     return distribution.installer or changed_by
+
+
+def place(distribution: Distribution, origin: Mapping[str, Any] | None) -> str:
+    """Where just that was: "pypi.org", "https://host/name.git@1a2b3c4", "/home/u/project"; "" if unknown.
+
+    `origin` is what pip reported of it: of what came from an index, nothing else tells the host.
+    """
+    direct = distribution.direct_url or {}
+    url = str(direct.get("url") or (origin or {}).get("url") or "")
+    if url.startswith("file:"):
+        from urllib.parse import unquote
+
+        return printable(unquote(url.removeprefix("file://").removeprefix("localhost")))
+    version_control = direct.get("vcs_info")
+    if isinstance(version_control, dict):
+        commit = str(version_control.get("commit_id", ""))
+        return printable(f"{url}@{commit[:12]}" if commit else url)
+    return printable(url if direct else url.partition("://")[2].partition("/")[0].rpartition("@")[2])
 
 
 def _site_entries(root: str, site: bytes) -> Iterator[tuple[bytes, os.DirEntry[bytes]]]:

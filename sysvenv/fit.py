@@ -1,4 +1,4 @@
-"""Fit: whether an environment from another machine can run on this one's Python. The owner of packaging.tags."""
+"""Fit: whether an environment from another machine can run on this one's Python."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import json
 import subprocess
 from typing import NamedTuple
 
-from packaging import tags
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
+from sysvenv import standards
 from sysvenv.errors import SysvenvError
 from sysvenv.passport import Item, Passport
 
@@ -70,10 +68,7 @@ def probe(python: str) -> Target:
 
 def takes(specifier: str, target: Target) -> bool:
     """Whether a Requires-Python specifier admits that Python; one that makes no sense admits every Python."""
-    try:
-        return SpecifierSet(specifier).contains(target.version, prereleases=True)
-    except InvalidSpecifier:
-        return True
+    return standards.admits(specifier, target.version)
 
 
 def misfits(passport: Passport, target: Target) -> list[str]:
@@ -95,9 +90,10 @@ def _wheel_misfits(passport: Passport, target: Target) -> list[str]:
     """The distributions whose files are for other machines, though Python and platform are alike."""
     reasons = []
     if target.implementation == "cpython":  # other implementations have tags of their own; theirs are not judged
-        supported = _supported(target)
+        supported = standards.supported_tags(target.minor, threads=target.threads)
         for item in passport.items:
-            if item.tags and not any(supported & tags.parse_tag(tag) for tag in item.tags if tag.count("-") == 2):
+            tags = (standards.single_tags(tag) for tag in item.tags if tag.count("-") == 2)
+            if item.tags and not any(supported & each for each in tags):
                 reasons.append(f"{item.name} {item.version} is for {item.tags[0]}, which this machine does not take")
     built = [item for item in passport.items if _is_built_there(item)]
     if built and _numbers(passport.libc_version) > _numbers(target.libc_version):
@@ -107,15 +103,6 @@ def _wheel_misfits(passport: Passport, target: Target) -> list[str]:
             f"and this is {target.libc_version}"
         )
     return reasons
-
-
-def _supported(target: Target) -> frozenset[tags.Tag]:
-    major, minor = (int(part) for part in target.minor.split("."))
-    interpreter = f"cp{major}{minor}"
-    abi = interpreter + ("t" if target.threads else "")
-    platforms = list(tags.platform_tags())
-    exact = tags.cpython_tags((major, minor), [abi], platforms)
-    return frozenset([*exact, *tags.compatible_tags((major, minor), interpreter, platforms)])
 
 
 def _is_built_there(item: Item) -> bool:

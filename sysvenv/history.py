@@ -83,9 +83,13 @@ class Operation(NamedTuple):
     files: tuple[int, int, int] = (0, 0, 0)
     """How many files it added, removed, modified."""
     sources: dict[str, str] = {}  # noqa: RUF012 (a NamedTuple default is shared, and never written to)
-    """Distribution name -> where it came from: index, url, vcs, editable, local, uv, edit."""
+    """Distribution name -> how it came: index, url, vcs, editable, local, uv; "external" by hand."""
+    places: dict[str, str] = {}  # noqa: RUF012
+    """Distribution name -> where from: an index's host, a URL with its commit, a path; as far as it is known."""
     origins: dict[str, dict[str, Any]] = {}  # noqa: RUF012
     """Distribution name -> what pip reported of it: url, sha256, requested."""
+    notices: dict[str, Any] = {}  # noqa: RUF012
+    """What it did besides what was asked for, as :func:`sysvenv.notices.to_json` has it."""
     note: str = ""
 
     @property
@@ -208,7 +212,9 @@ class History:
             "packages": [list(change) for change in operation.packages],
             "files": list(operation.files),
             "sources": operation.sources,
+            "places": operation.places,
             "origins": operation.origins,
+            "notices": operation.notices,
             "note": operation.note,
         }
         self._write(operation.number, "after", value)
@@ -343,7 +349,9 @@ def _operation(before: dict[str, Any], after: dict[str, Any]) -> Operation:
         packages=tuple(Change(*change) for change in after.get("packages", [])),
         files=_three(after.get("files", [0, 0, 0])),
         sources=dict(after.get("sources", {})),
+        places=dict(after.get("places", {})),
         origins=dict(after.get("origins", {})),
+        notices=dict(after.get("notices", {})),
         note=str(after.get("note", "")),
     )
 
@@ -364,8 +372,14 @@ def _check(number: int, operation: Operation) -> None:
         raise ValueError("it names no state")
     if not all(isinstance(word, str | None) for change in operation.packages for word in change):
         raise ValueError("its packages are none")
+    if not all(isinstance(place, str) for place in operation.places.values()):
+        raise ValueError("its places are none")
     if not all(isinstance(origin, dict) for origin in operation.origins.values()):
         raise ValueError("its origins are none")
+    if operation.notices:
+        from sysvenv import notices  # few operations have any
+
+        notices.from_json(operation.notices)
 
 
 def _three(numbers: list[int]) -> tuple[int, int, int]:

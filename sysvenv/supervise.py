@@ -144,7 +144,8 @@ def _meanwhile(recording: Recording) -> str:
     """What can be done while pip works; what went wrong."""
     try:
         recording.meanwhile()
-        import sysvenv.render.after_pip  # noqa: F401  wanted after pip, when somebody waits for us
+        import sysvenv.operations.notice
+        import sysvenv.render.after_pip  # noqa: F401  both wanted after pip, when somebody waits for us
     except Exception as error:  # noqa: BLE001  nothing of it is needed to record what pip does
         return _sentence(error)
     return ""

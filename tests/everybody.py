@@ -63,7 +63,7 @@ class Everybody:
         self.checkout.mkdir()
         for name in ("pyproject.toml", "README.md", "LICENSE", "install.sh"):
             shutil.copy(REPOSITORY / name, self.checkout)
-        for name in ("sysvenv", "store", "installer"):
+        for name in ("sysvenv", "store"):
             shutil.copytree(REPOSITORY / name, self.checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
 
     def home(self, user: int) -> Path:

@@ -84,7 +84,8 @@ def test_a_beginning_with_wrong_values(broken: Broken, values: dict[str, Any]) -
     "values",
     [
         {"files": 3}, {"files": [1, 2]}, {"packages": 7}, {"packages": [["demo", 1, 2]]}, {"origins": {"demo": 5}},
-        {"status": "odd"}, {"exit_code": "x"}, {"sources": 4}, {"finished": -1}, {"packages": [["demo"]]},
+        {"status": "odd"}, {"exit_code": "x"}, {"sources": 4}, {"places": {"demo": 1}},
+        {"notices": {"orphans": 1}}, {"finished": -1}, {"packages": [["demo"]]},
     ],
 )  # fmt: skip
 def test_an_end_with_wrong_values(broken: Broken, values: dict[str, Any]) -> None:

@@ -114,6 +114,7 @@ def test_its_history_is_read(home: Home, store: Store) -> None:
     ]
     assert operations[1].command == ("pip", "install", "demo")
     assert [tuple(change) for change in operations[2].packages] == [("demo", "1.0", "2.0")]
+    assert all((o.places, o.notices) == ({}, {}) for o in operations)  # there were none yet
     head = read_head(home)
     assert head is not None
     assert (head.operation, head.manifest) == (2, operations[2].manifest)

@@ -97,7 +97,7 @@ def copy_checkout(target: Path) -> None:
     skip = shutil.ignore_patterns("__pycache__")
     for name in ("pyproject.toml", "README.md", "LICENSE", "install.sh"):
         shutil.copy(ROOT / name, target)
-    for name in ("sysvenv", "store", "installer"):
+    for name in ("sysvenv", "store"):
         shutil.copytree(ROOT / name, target / name, ignore=skip)
 
 

@@ -11,7 +11,7 @@ from sysvenv.render import timeline
 
 @click.command()
 @click.option("-n", "--limit", type=click.IntRange(min=1), metavar="N", help="Show the newest N only.")
-@click.option("--detailed", is_flag=True, help="Show each package with its source, files, times.")
+@click.option("--detailed", is_flag=True, help="Show where each package came from, notices, files, times.")
 @reading
 def command(session: Session, limit: int | None, detailed: bool) -> int:
     """List the operations, newest first.

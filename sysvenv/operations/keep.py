@@ -9,6 +9,7 @@ from store.index import Index, chosen
 from store.row import rows
 from store.scan import Drift
 from sysvenv import dists, history, manifest, processes
+from sysvenv.dists import Distribution
 from sysvenv.history import Operation
 from sysvenv.operations.capture import Captured, capture_tree
 from sysvenv.operations.results import FileCounts
@@ -68,30 +69,43 @@ def capture_live(session: Session, drift: Drift) -> Captured:
     return capture_tree(session, session.live, session.index, drift)
 
 
-def conclude(session: Session, operation: Operation, captured: Captured) -> Operation | None:
-    """Record a captured state as the outcome of a begun operation; None, and no record, when it changed nothing."""
+def conclude(session: Session, operation: Operation, captured: Captured, *, notices: bool = False) -> Operation | None:
+    """Record a captured state as the outcome of a begun operation; None, and no record, when it changed nothing.
+
+    With ``notices`` also what there is to say of it.
+    """
     if not captured.changed_environment:
         session.history.forget_pending(operation.number)
         _adopt_state(session, captured)
         return None
-    return _end(session, operation, captured)
+    return _end(session, operation, captured, notices=notices)
 
 
 def describe(session: Session, operation: Operation, before: str, captured: Captured) -> Operation:
     """Fill in what an operation changed: packages, files, and where each package came from."""
-    old = manifest.distributions(session.manifest(before))
-    new = manifest.distributions(captured.manifest)
+    return _described(operation, captured, *_distributions(session, before, captured))
+
+
+def _described(operation: Operation, captured: Captured, old: list[Distribution], new: list[Distribution]) -> Operation:
     packages = tuple(dists.diff(old, new))
-    changed = {change.name for change in packages if change.after is not None}
-    sources = {d.name: dists.source(d, operation.kind) for d in new if d.name in changed}
+    names = {change.name for change in packages if change.after is not None}
+    origins = {name: origin for name, origin in operation.origins.items() if name in names}
+    changed = [distribution for distribution in new if distribution.name in names]
+    places = {each.name: dists.place(each, origins.get(each.name)) for each in changed}
     return operation._replace(
         finished=time.time(),
         manifest=captured.name,
         packages=packages,
         files=captured.files,
-        sources=sources,
-        origins={name: origin for name, origin in operation.origins.items() if name in changed},
+        sources={each.name: dists.source(each, operation.kind) for each in changed},
+        places={name: place for name, place in places.items() if place},
+        origins=origins,
     )
+
+
+def _distributions(session: Session, before: str, captured: Captured) -> tuple[list[Distribution], list[Distribution]]:
+    """Those of the state before an operation, and those of what it led to."""
+    return manifest.distributions(session.manifest(before)), manifest.distributions(captured.manifest)
 
 
 def end_switch(session: Session, operation: Operation, name: str, files: FileCounts | None = None) -> Operation:
@@ -154,8 +168,15 @@ def _adopt_state(session: Session, captured: Captured) -> None:
     session.set_index(captured.found)
 
 
-def _end(session: Session, operation: Operation, captured: Captured) -> Operation:
-    ended = describe(session, operation, operation.manifest_before, captured)
+def _end(session: Session, operation: Operation, captured: Captured, *, notices: bool = False) -> Operation:
+    old, new = _distributions(session, operation.manifest_before, captured)
+    ended = _described(operation, captured, old, new)
+    if notices:
+        from sysvenv.operations.notice import State, notice  # undo has no use for it
+
+        before = State(session.manifest(operation.manifest_before), session.index, old)
+        after = State(captured.manifest, captured.found, new)
+        ended = ended._replace(notices=notice(session.live, session.history, ended, before, after))
     session.history.end(ended)
     session.move_to(history.Position(session.position.sequence + 1, ended.number, captured.name))
     session.set_index(captured.found)

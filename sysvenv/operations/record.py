@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sysvenv import dists, history, redact, selection
+from sysvenv import dists, history, redact, selection, standards
 from sysvenv.history import Operation
 from sysvenv.operations import keep, recover, spare
 from sysvenv.operations.capture import Captured
@@ -48,6 +48,8 @@ class Recording:
     def meanwhile(self) -> None:
         """While pip runs: bring the spare tree to the state before this operation, so that undo finds it ready."""
         spare.prepare(self.session, self.operation.manifest_before)
+        if "uninstall" in self.operation.command:
+            standards.get_ready()  # to tell who needs what is left
 
     def look_ahead(self) -> None:
         """When pip has done its work, but not ended: capture what it did, in the time its interpreter takes to go."""
@@ -66,7 +68,8 @@ class Recording:
             if captured is None or status != history.DONE:  # what was not finished is looked at more closely
                 captured = keep.capture_live(session, session.rescan(unfinished=status != history.DONE))
             ended = self.operation._replace(status=status, exit_code=outcome.shell_code, origins=origins_of(report))
-            operation = keep.conclude(session, ended, captured)
+            told = session.context.config.history.notices
+            operation = keep.conclude(session, ended, captured, notices=told)
             rolled_back = operation is not None and self._roll_back(status)
         finally:
             session.leave()

@@ -10,6 +10,7 @@ from sysvenv import environ, history
 from sysvenv.config import Config
 from sysvenv.history import Operation
 from sysvenv.operations.results import Recorded
+from sysvenv.render import notices
 from sysvenv.render.packages import show, summary
 from sysvenv.render.screen import Screen
 from sysvenv.render.words import WITHOUT_PIP, files, sentence
@@ -21,7 +22,8 @@ _MOST = 12
 def recorded(result: Recorded, config: Config | None = None, stream: TextIO | None = None) -> None:
     """Write it to `stream` (stderr, for stdout is pip's). Writes nothing where nothing happened.
 
-    With show_diff_after_install off, only what went wrong is told. Raises OSError if `stream` cannot be written.
+    With show_diff_after_install off, only what went wrong is told, and notices. Raises OSError if `stream` cannot be
+    written.
     """
     config = config or Config()
     screen = Screen.on(sys.stderr if stream is None else stream, config.ui.color, environ.no_color())
@@ -34,8 +36,10 @@ def recorded(result: Recorded, config: Config | None = None, stream: TextIO | No
             _rolled_back(screen, operation)
         elif operation.status in (history.FAILED, history.INTERRUPTED):
             _went_wrong(screen, operation, show_changes=wanted)
-        elif wanted:
-            _changes(screen, operation)
+        elif wanted or operation.notices:
+            if wanted:
+                _changes(screen, operation)
+            notices.show(screen, operation)
             screen.line((f"@{operation.number} recorded; take it back: ", "dim"), ("sysvenv undo", "bold"))
     for note in result.notes:
         screen.paragraph("sysvenv: " + sentence(note), indent="  ", first="")
@@ -70,6 +74,7 @@ def _changes(screen: Screen, operation: Operation) -> None:
 def _went_wrong(screen: Screen, operation: Operation, *, show_changes: bool) -> None:
     if show_changes:
         _changes(screen, operation)
+    notices.show(screen, operation)
     text = f"pip {how_it_ended(operation)}; what it had changed is recorded as @{operation.number}."
     screen.paragraph(text, style="red", first="sysvenv: ", indent="  ")
     screen.line("  Take it back: ", ("sysvenv undo", "bold"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sysvenv.operations.findings import Comparison, FileChange
-from sysvenv.render import packages, words
+from sysvenv.render import notices, packages, words
 from sysvenv.render.screen import Screen
 
 _SIGNS = {"added": ("+", "green"), "removed": ("-", "red"), "modified": ("~", "yellow")}
@@ -13,7 +13,8 @@ def comparison(screen: Screen, result: Comparison) -> None:
     """Write packages first, then files and their patches as far as the result holds them."""
     screen.line((_headline(screen, result), "bold"))
     if result.operation is not None:
-        screen.lines(packages.lines(result.packages, result.operation.sources))
+        screen.lines(packages.lines(result.packages, packages.origins(result.operation)))
+        notices.show(screen, result.operation)
     else:
         screen.lines(packages.lines(result.packages))
     if not result.packages and not any(result.counts):

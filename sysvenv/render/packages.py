@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from sysvenv.dists import Change
+from sysvenv.history import Operation
 from sysvenv.render.screen import Screen, Span
 from sysvenv.render.words import plain
 
 _STYLES = {"+": "green", "-": "red", "~": "yellow"}
+
+_SOURCES = {"local": "file", "external": "by hand", "edit": "by hand", "init": "was there before"}
+"""For those whose own words say little."""
 
 
 def sign(change: Change) -> str:
@@ -18,17 +22,28 @@ def sign(change: Change) -> str:
     return "-" if change.after is None else "~"
 
 
-def lines(changes: Sequence[Change], sources: Mapping[str, str] | None = None) -> list[list[Span]]:
-    """A line for each change, in uv's words; with `sources` (name -> "index", "vcs", ...) a column of them."""
+def lines(changes: Sequence[Change], origins: Mapping[str, str] | None = None) -> list[list[Span]]:
+    """A line for each change, in uv's words; with `origins` (distribution name -> text) a column of them."""
     texts = [_text(change) for change in changes]
     width = max(map(len, texts), default=0)
     found = []
     for change, text in zip(changes, texts, strict=True):
         spans = [(f" {sign(change)} ", _STYLES[sign(change)]), (text, _STYLES[sign(change)])]
-        if sources:
-            spans.append((" " * (width - len(text)) + "  " + plain(sources.get(change.name, "")), "dim"))
+        if origins:
+            spans.append((" " * (width - len(text)) + "  " + plain(origins.get(change.name, "")), "dim"))
         found.append(spans)
     return found
+
+
+def origins(operation: Operation) -> dict[str, str]:
+    """Distribution name -> how it came and where from: "index, pypi.org", "editable, /home/u/project", "by hand"."""
+    return {name: _origin(source, operation.places.get(name, "")) for name, source in operation.sources.items()}
+
+
+def _origin(source: str, place: str) -> str:
+    if source == "index" and place.startswith("/"):
+        source = "file"  # found by --find-links
+    return ", ".join(filter(None, (_SOURCES.get(source, source), place)))
 
 
 def show(screen: Screen, changes: Sequence[Change], most: int = 0, rest: str = "") -> None:

@@ -7,7 +7,7 @@ import time
 from sysvenv import history
 from sysvenv.history import Operation
 from sysvenv.operations.findings import Listing
-from sysvenv.render import packages, words
+from sysvenv.render import notices, packages, words
 from sysvenv.render.screen import Screen, Span, length
 
 _LAST_COLUMN = 28
@@ -68,8 +68,9 @@ def _details(screen: Screen, operation: Operation) -> None:
     screen.paragraph(", ".join(facts), style="dim", indent="    ")
     if operation.note:
         screen.paragraph(words.sentence(operation.note), style="dim", indent="    ")
-    for spans in packages.lines(operation.packages, operation.sources):
+    for spans in packages.lines(operation.packages, packages.origins(operation)):
         screen.line("   ", *spans)
+    notices.show(screen, operation, margin="   ")
 
 
 def _footer(screen: Screen, result: Listing) -> None:
