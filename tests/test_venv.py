@@ -330,8 +330,8 @@ def test_a_python_that_cannot_be_used(tmp_path: Path) -> None:
     garbage.write_bytes(b"\x7fELFgarbage")
     garbage.chmod(0o755)
     assert "cannot run" in refused(tmp_path, str(garbage)).message
-    old = script(tmp_path / "old", "echo 3 8 pip /usr/bin/python3.8\n")
-    assert "is Python 3.8; 3.10 or later" in refused(tmp_path, old).message
+    old = script(tmp_path / "old", "echo 3.7.16 pip /usr/bin/python3.7\n")
+    assert "is Python 3.7; 3." in refused(tmp_path, old).message
 
 
 def test_a_place_with_the_separator_of_path(tmp_path: Path) -> None:
@@ -346,7 +346,7 @@ def test_a_failing_venv_is_told(tmp_path: Path) -> None:
         tmp_path / "python",
         f'case "$*" in *EnvBuilder*) mkdir -p "$4"; echo oops >&2; exit 1;; esac; exec {PYTHONS[HERE]} "$@"\n',
     )
-    chosen = fresh.Base(python, (3, 11), True)
+    chosen = fresh.Base(python, "3.11.7", True)
     with pytest.raises(SysvenvError, match="could not make an environment: oops"):
         fresh._make(chosen, str(tmp_path / "x"), str(tmp_path / "y"))
 
