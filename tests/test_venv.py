@@ -355,7 +355,7 @@ def without_ensurepip(monkeypatch: pytest.MonkeyPatch) -> str:
     """This Python as Debian ships it without python3-venv; returns its version."""
     found = fresh.probe(PYTHONS[HERE])
     monkeypatch.setattr(fresh, "probe", lambda python: found._replace(has_ensurepip=False))
-    return f"{found.version[0]}.{found.version[1]}"
+    return found.minor
 
 
 def test_no_ensurepip_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

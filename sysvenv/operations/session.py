@@ -216,11 +216,14 @@ class Session:
         return found
 
     def claim(self) -> None:
-        """Mark the live tree as a checkout of ours, if it says nothing of itself; make it, if it is gone."""
+        """Mark the live tree as a checkout of ours, if it says nothing of itself; make it, if it is gone. Its mtime
+        stays, which tells whether somebody else was at work there."""
         if not os.path.lexists(self.live):
             os.mkdir(self.live, 0o755)
         if trees.read_marker(self.live) is None:
+            before = os.lstat(self.live)
             trees.write_marker(self.store, self.live, trees.Marker(self.name, {}))
+            os.utime(self.live, ns=(before.st_atime_ns, before.st_mtime_ns))
 
     def become(self, name: str) -> None:
         """The live tree is now the checkout of that name."""

@@ -28,6 +28,8 @@ def initialise(context: Context, wanted: Wanted | None = None, dry_run: bool = F
     outcome = foresee(context, wanted)
     if dry_run:
         return _foreseen(context, outcome, wanted, started)
+    if outcome == "brought back":
+        _refuse_gone(context)
     _make_home(context)
     if outcome == "brought back":
         rewind.undo(context)
@@ -65,6 +67,15 @@ def foresee(context: Context, wanted: Wanted | None) -> str:
     if not begun:
         return "adopted"
     return "kept" if present else "brought back"
+
+
+def _refuse_gone(context: Context) -> None:
+    found = switch_python.present(context)
+    if found is not None and not venv.interpreter_present(found):
+        raise SysvenvError(
+            f"The environment needs Python {found.version} at {found.base}, which is gone.",
+            "Install that Python again, or take your packages to another: sysvenv init --python 3.N --carry",
+        )
 
 
 def _foreseen(context: Context, outcome: str, wanted: Wanted | None, started: float) -> Initialised:
