@@ -228,8 +228,10 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def _last_line(done: subprocess.CompletedProcess[str]) -> str:
+    """Why it failed: as pip says, whatever traceback of its caller follows; or what came last."""
     lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
-    return lines[-1].strip() if lines else f"exit code {done.returncode}"
+    told = [line for line in lines if line.startswith("ERROR: ")] or lines
+    return told[-1].strip() if told else f"exit code {done.returncode}"
 
 
 def _records(root: bytes) -> Iterator[bytes]:
