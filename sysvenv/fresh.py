@@ -101,7 +101,7 @@ def create(root: str, python: str | None) -> None:
         _remove(stage)
 
 
-def build(root: str, place: str, base: str) -> None:
+def build(root: str, place: str, base: str, *, bytecode: bool = True) -> None:
     """See sysvenv.venv.build_fresh."""
     root, place = os.path.abspath(root), os.path.abspath(place)
     if os.path.lexists(root):
@@ -111,7 +111,9 @@ def build(root: str, place: str, base: str) -> None:
     chosen = probe(base)
     try:
         _make(chosen, root, place)
-        settle(root, place, chosen.path)
+        relocate(root, place)
+        if bytecode:
+            _compile(chosen.path, root, place)
     except BaseException as error:
         _remove(root)
         if isinstance(error, OSError):

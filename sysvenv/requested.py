@@ -58,12 +58,13 @@ def _request(distribution: Distribution) -> Request:
     information = direct.get("dir_info")
     if isinstance(information, dict) and information.get("editable") is True:
         return Request(name, distribution.version, ("-e", place or url), missing)
-    return Request(name, distribution.version, (f"{name} @ {_address(direct)}",), missing)
+    return Request(name, distribution.version, (_direct(name, direct),), missing)
 
 
-def _address(direct: Mapping[str, Any]) -> str:
-    """Where it came from, with the digest of the archive it was, if that is known: pip compares it."""
+def _direct(name: str, direct: Mapping[str, Any]) -> str:
+    """Where it came from; with the digest of the archive it was, if that is known: pip compares it."""
     address, digest = locks.pinned(direct), locks.archive_digest(direct)
-    if not digest:
-        return address
-    return f"{address}{'&' if '#' in address else '#'}sha256={digest}"
+    joint = "&" if "#" in address else "#"
+    if "vcs_info" in direct:  # in front of an address without a host, git+file:///..., pip takes no name
+        return f"{address}{joint}egg={name}"
+    return f"{name} @ {address}{joint}sha256={digest}" if digest else f"{name} @ {address}"

@@ -105,15 +105,15 @@ def create(root: str, python: str | None) -> None:
     fresh.create(root, python)
 
 
-def build_fresh(root: str, place: str, base: str) -> None:
+def build_fresh(root: str, place: str, base: str, *, bytecode: bool = True) -> None:
     """Make an environment in `root` (must not exist) that is right once it is renamed to `place`.
 
-    Scripts, activate and pyvenv.cfg name `place`; RECORD agrees with the scripts; there is no bytecode (it
-    would name `root`). Errors as in create.
+    Scripts, activate, pyvenv.cfg and bytecode name `place`; RECORD agrees with the scripts. Without `bytecode`, there
+    is none: for what is still to be installed into (sysvenv.fresh.settle ends that). Errors as in create.
     """
     from sysvenv import fresh
 
-    fresh.build(root, place, base)
+    fresh.build(root, place, base, bytecode=bytecode)
 
 
 def run_path_order(path_env: str, venv_bin: str) -> PathOrder:

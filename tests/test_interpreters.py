@@ -99,7 +99,7 @@ def test_how_it_is_asked_for_again(tmp_path: Path) -> None:
     assert {name: request.arguments for name, request in found.items() if not request.missing} == {
         "indexed": ("indexed==1.0",),
         "archive": ("archive @ https://x/a-1.0.zip#sha256=12",),
-        "checkout": ("checkout @ git+https://x/y@abc#subdirectory=sub",),
+        "checkout": ("git+https://x/y@abc#subdirectory=sub&egg=checkout",),
         "directory": (f"directory @ {here}",),
         "edited": ("-e", str(tmp_path)),
         "developed": ("-e", str(tmp_path)),

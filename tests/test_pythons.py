@@ -16,7 +16,7 @@ import pytest
 import small_disk
 from conftest import interpreters
 from fingerprint import fingerprint
-from projects import project
+from projects import committed, project
 from recorded import Environment, copied
 from wheels import build_wheel
 
@@ -24,9 +24,10 @@ from sysvenv import fresh, history, venv
 from sysvenv.cli.boundary import run
 from sysvenv.errors import SysvenvError
 from sysvenv.history import History, read_head
-from sysvenv.operations import aside, doctor, rewind, setup, status
+from sysvenv.operations import aside, doctor, rewind, setup, status, switch_python
 from sysvenv.operations.results import Initialised
 from sysvenv.operations.switch_python import Wanted
+from sysvenv.requested import Request
 
 pytest_plugins = ["homes"]
 
@@ -202,43 +203,52 @@ def test_made_anew_by_hand(before: Environment) -> None:
     assert fingerprint(env.venv) == new
 
 
-def test_carry(before: Environment, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_carry(
+    before: Environment, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What was asked for comes along at its version, wherever it came from: an index, a file, a directory that is
-    edited in; what it needs comes with it; and undo takes all of that back."""
+    edited in, a repository; what it needs comes with it; the environment's own pip.conf holds; undo takes all back."""
     env = before
+    for name in ("PIP_CONFIG_FILE", "PIP_FIND_LINKS"):
+        monkeypatch.delenv(name)
+    (env.venv / "pip.conf").write_text(f"[global]\nfind-links = {env.wheels}\n")
     build_wheel(env.wheels, "needy", "1.0", {"needy.py": "import other"}, requires=["other"])
     build_wheel(env.wheels, "needy", "2.0", {"needy.py": ""})
     file = build_wheel(tmp_path / "file", "filed", "1.0", {"filed.py": ""})
     mine = project(tmp_path / "a project")
     env.pip("install", "needy==1.0", file)
     env.pip("install", "--no-build-isolation", "-e", str(mine))
+    if not shutil.which("git"):
+        pytest.skip("there is no git here")
+    env.pip("install", f"git+{committed(project(tmp_path / 'theirs', 'theirs')).as_uri()}")
     old = fingerprint(env.venv)
     result = initialise(env, PYTHON, carry=True)
-    assert result.switch.carried == ("demo 2.0", "filed 1.0", "mine 1.0", "needy 1.0")
-    modules = "import demo, needy, filed, mine; print(mine.__file__)"
+    assert result.switch.carried == ("demo 2.0", "filed 1.0", "mine 1.0", "needy 1.0", "theirs 1.0")
+    modules = "import demo, needy, filed, theirs, mine; print(mine.__file__)"
     done = subprocess.run([env.venv / "bin/python", "-c", modules], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str(mine / "src/mine.py")
     assert list((env.venv / NEW / "__pycache__").glob("needy*.pyc"))
     assert "Successfully installed" in capfd.readouterr().err
     assert leftovers(env) == []
+    assert (env.venv / "pip.conf").exists()
     rewind.undo(env.context)
     assert fingerprint(env.venv) == old
 
 
-def test_what_cannot_be_carried_is_named(before: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_carried_is_named(before: Environment, tmp_path: Path) -> None:
     """A file or directory that is gone; no wheel for the other Python. Nothing is changed."""
     env = before
     wheel = Path(build_wheel(env.wheels, "native", "1.0", {"native.py": ""}))
     wheel.rename(wheel.with_name(f"native-1.0-cp{HERE.replace('.', '')}-none-any.whl"))
     gone = build_wheel(tmp_path / "file", "filed", "1.0", {"filed.py": ""})
     env.pip("install", "native", gone)
-    old, known = fingerprint(env.venv), numbers(env)
     os.unlink(gone)
     with pytest.raises(SysvenvError, match=r"cannot be carried: filed 1.0 \(.*\.whl is gone\)\. Nothing"):
         initialise(env, PYTHON, carry=True)
-    build_wheel(tmp_path / "file", "filed", "1.0", {"filed.py": ""})
-    monkeypatch.setattr(fresh, "_compile", lambda *_: None)  # it comes to nothing, so it need not take long
-    with pytest.raises(SysvenvError, match=rf"Python {VERSION}.*: native 1.0; .* Nothing was changed") as caught:
+    for name in ("filed-1.0", "demo-2.0"):
+        (env.site / f"{name}.dist-info/REQUESTED").unlink()  # so that pip is asked less
+    old, known = fingerprint(env.venv), numbers(env)
+    with pytest.raises(SysvenvError, match=rf"Python {VERSION}.*: native 1.0, .* Nothing was changed") as caught:
         initialise(env, PYTHON, carry=True)
     assert "pip uninstall native" in caught.value.hint
     assert (fingerprint(env.venv), numbers(env), leftovers(env)) == (old, known, [])
@@ -258,6 +268,20 @@ def test_killed_while_it_builds(before: Environment, number: signal.Signals) -> 
     assert ("Interrupted" in told and leftovers(env) == []) or number == signal.SIGKILL
     assert setup.initialise(env.context).outcome == "kept"
     assert (fingerprint(env.venv), numbers(env), leftovers(env)) == (old, [0, 1, 2], [])
+
+
+def test_those_that_cannot_be_had_are_found_by_halves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them, whatever stands beside it, without asking pip for each."""
+    asked = [Request(f"p{number}", "1", (f"p{number}==1",)) for number in range(40)]
+    calls: list[list[str]] = []
+
+    def could_install(place: bytes, arguments: list[str], settings: str) -> bool:
+        calls.append(arguments)
+        return not {"p0==1", "p17==1", "p39==1"} & set(arguments)
+
+    monkeypatch.setattr(aside, "could_install", could_install)
+    assert [request.name for request in switch_python._lost(b"", asked, "")] == ["p0", "p17", "p39"]
+    assert len(calls) < 40
 
 
 def _wait(happened: Callable[[], bool]) -> None:

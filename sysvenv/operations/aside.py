@@ -27,13 +27,14 @@ _SETTINGS = "pip.conf"
 
 
 @contextmanager
-def built(session: Session, base: str) -> Iterator[bytes]:
+def built(session: Session, base: str, *, bytecode: bool = False) -> Iterator[bytes]:
     """The path of a fresh environment from the interpreter ``base``, right for the live one's place, for as long as
-    the block lasts. What a kill leaves of it is buried by the next session."""
+    the block lasts; without ``bytecode``, it is to be installed into first. What a kill leaves of it is buried by the
+    next session."""
     room.refuse_if_short(session.store.root, "Making an environment", SIZE)
     place = trees.free_slot(session.store) + trees.BUILDING
     try:
-        venv.build_fresh(os.fsdecode(place), session.home.venv, base)
+        venv.build_fresh(os.fsdecode(place), session.home.venv, base, bytecode=bytecode)
         yield place
     finally:
         if os.path.lexists(place):
@@ -47,7 +48,7 @@ def fresh_state(session: Session, base: str, version: str) -> str:
         python = manifest.interpreter(session.manifest(known))
         if python is not None and (python.base, python.version) == (base, version):
             return known
-    with built(session, base) as place:
+    with built(session, base, bytecode=True) as place:
         return arrive.capture_new(session, place, ()).name
 
 

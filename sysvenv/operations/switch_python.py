@@ -16,6 +16,7 @@ from sysvenv.operations import arrive, aside, look, past, rewind
 from sysvenv.operations.record import origins_of
 from sysvenv.operations.results import Rewound, Switched
 from sysvenv.operations.session import Context, Session
+from sysvenv.origins import Origin
 from sysvenv.requested import Request
 from sysvenv.venv import Interpreter
 
@@ -67,8 +68,8 @@ def plan(context: Context, wanted: Wanted) -> Switched:
         asked = _asked_for(session)
         _refuse_lost(asked)
         with aside.built(session, wanted.base.path) as place:
-            if aside.tells(place) and (lost := _lost(place, asked, session.home.venv)):
-                raise _cannot_carry(lost, wanted, "pip finds no file of it that fits")
+            if aside.tells(place):
+                _install(place, wanted, asked, session.home.venv, ["--dry-run"])
         return _outcome(wanted, asked, None)
 
     return rewind.under_lock(context, " ".join(wanted.command), attempt)
@@ -114,15 +115,28 @@ def _on_disk(root: str) -> list[Distribution]:
 def _carried_state(session: Session, wanted: Wanted, asked: Sequence[Request]) -> str:
     """The state with all of ``asked`` installed, built aside and kept."""
     root = session.home.venv
-    with aside.built(session, wanted.base.path) as place, tempfile.TemporaryDirectory(prefix="sysvenv-") as scratch:
-        told = os.path.join(scratch, "report.json")
-        arguments = [argument for request in asked for argument in request.arguments]
-        if asked and aside.install(place, arguments, told, settings=root):
-            lost = _lost(place, asked, root) if aside.tells(place) else []
-            raise _cannot_carry(lost, wanted, "the reason stands above")
+    with aside.built(session, wanted.base.path) as place:
+        told = _install(place, wanted, asked, root, [])
         fresh.settle(os.fsdecode(place), root, wanted.base.path)
         captured = arrive.capture_new(session, place, ())
-        return arrive.with_origins(session, captured, origins_of(report.read(told)))
+        return arrive.with_origins(session, captured, told)
+
+
+def _install(
+    place: bytes, wanted: Wanted, asked: Sequence[Request], settings: str, options: list[str]
+) -> dict[str, Origin]:
+    """Have pip install all of ``asked`` there; where it came from. Raises SysvenvError naming what cannot be had."""
+    if not asked:
+        return {}
+    with tempfile.TemporaryDirectory(prefix="sysvenv-") as scratch:
+        told = os.path.join(scratch, "report.json")
+        if aside.install(place, [*options, *_arguments(asked)], told, settings):
+            raise _cannot_carry(_lost(place, asked, settings) if aside.tells(place) else [], wanted)
+        return origins_of(report.read(told))
+
+
+def _arguments(asked: Sequence[Request]) -> list[str]:
+    return [argument for request in asked for argument in request.arguments]
 
 
 def _refuse_lost(asked: Sequence[Request]) -> None:
@@ -135,7 +149,7 @@ def _refuse_lost(asked: Sequence[Request]) -> None:
 
 def _lost(place: bytes, asked: Sequence[Request], settings: str) -> list[Request]:
     """Which of ``asked`` pip cannot have there, found by halves: each alone would take half a second."""
-    if not asked or aside.could_install(place, [a for request in asked for a in request.arguments], settings):
+    if not asked or aside.could_install(place, _arguments(asked), settings):
         return []
     if len(asked) == 1:
         return list(asked)
@@ -143,15 +157,17 @@ def _lost(place: bytes, asked: Sequence[Request], settings: str) -> list[Request
     return _lost(place, asked[:middle], settings) + _lost(place, asked[middle:], settings)
 
 
-def _cannot_carry(lost: Sequence[Request], wanted: Wanted, why: str) -> SysvenvError:
+def _cannot_carry(lost: Sequence[Request], wanted: Wanted) -> SysvenvError:
     """The error for what pip refused; if that is none of what was asked for alone, it is how they fit together."""
     if not lost:
         return SysvenvError(
-            f"pip could not install for {wanted.told} what was asked for, for the reason above. Nothing was changed.",
-            f"Switch without: sysvenv init --python {wanted.word}",
+            f"pip cannot install what you asked for together on {wanted.told}, for the reason above. "
+            "Nothing was changed.",
+            f"Switch without, and install what you need then: sysvenv init --python {wanted.word}",
         )
     names = ", ".join(request.told for request in lost)
-    return SysvenvError(f"Not to be had for {wanted.told}: {names}; {why}. Nothing was changed.", _without(lost))
+    told = f"Not to be had for {wanted.told}: {names}, for the reason above. Nothing was changed."
+    return SysvenvError(told, _without(lost))
 
 
 def _without(lost: Sequence[Request]) -> str:
