@@ -157,6 +157,9 @@ def _site(root: str, settings: dict[str, str]) -> str:
     family = "pypy" if settings.get("implementation", "").lower() == "pypy" else "python"
     if not (fitting or libraries or minor):
         raise SysvenvError(f"cannot tell the Python of the environment at {root}", "`sysvenv clean` makes a new one")
+    if len(fitting) > 1:  # python3.13 and the free-threaded python3.13t: pyvenv.cfg does not say which
+        named = os.path.basename(os.path.realpath(_base(root, settings, family + minor)))
+        fitting = [name for name in fitting if name == named] or fitting
     library = (fitting or libraries or [family + minor])[0]
     return f"lib/{library}/site-packages"
 

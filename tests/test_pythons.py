@@ -59,6 +59,9 @@ def moved(grown: Path, tmp_path_factory: pytest.TempPathFactory) -> Moved:
     (env.site / "demo/model.bin").write_bytes(b"the user's")
     result = initialise(env, str(python))
     assert (result.outcome, result.switch.rewound.recorded) == ("switched", 3)
+    assert result.switch.rewound.notes == (
+        f"Files of yours stay in {env.venv / OLD}, where this Python does not look: 1.",
+    )
     return Moved(place / "home", python)
 
 

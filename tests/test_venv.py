@@ -103,6 +103,16 @@ def test_of_two_site_packages_pyvenv_cfg_chooses(tmp_path: Path) -> None:
     assert venv.site_packages(root) == b"lib/python3.12/site-packages"
 
 
+@pytest.mark.parametrize("name", ["python3.13", "python3.13t"])
+def test_of_two_site_packages_of_one_version_the_interpreter_chooses(tmp_path: Path, name: str) -> None:
+    """With and without the GIL: after a switch, files of the user's may keep the other one's directory."""
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / name).touch()
+    root = by_hand(tmp_path / "venv", "version = 3.13.1\n", base=str(tmp_path / "base" / name), library="python3.13")
+    (tmp_path / "venv/lib/python3.13t/site-packages").mkdir(parents=True)
+    assert venv.site_packages(root) == f"lib/{name}/site-packages".encode()
+
+
 def test_site_packages_is_told_when_it_is_gone(tmp_path: Path) -> None:
     """`rm -rf lib` is a disaster we undo, so it must not stop us from telling what was there."""
     root = by_hand(tmp_path / "venv", "version = 3.11.7\n")

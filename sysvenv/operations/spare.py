@@ -45,9 +45,9 @@ def make_ready(session: Session, name: str) -> Ready:
     rescued: list[bytes] = []
     for tree in used:
         rescued += swap.clear(store, tree, session.sorter(tree.path, tree.expected, frozenset()))
-    if steps.start is not None:
-        _strip(session, steps.start, state)
     try:
+        if steps.start is not None:
+            _strip(session, steps.start, state)
         checkout = layout.apply(store, steps, state)
     except OSError as error:
         if steps.start is None or error.errno in disk.FULL:

@@ -85,8 +85,9 @@ def switch(context: Context, wanted: Wanted) -> Switched:
             state = _carried_state(session, wanted, asked)
         else:
             state = aside.fresh_state(session, wanted.base.path, wanted.base.version)
+        site = session.site
         rewound = rewind.switch(session, history.PYTHON, wanted.told, state, wanted.command, dry_run=False)
-        return _outcome(wanted, asked, rewound)
+        return _outcome(wanted, asked, rewound._replace(notes=(*rewound.notes, *_out_of_sight(session, site))))
 
     return rewind.under_lock(context, " ".join(wanted.command), attempt)
 
@@ -95,6 +96,13 @@ def _outcome(wanted: Wanted, asked: Sequence[Request], rewound: Rewound | None) 
     told = tuple(request.told for request in asked)
     carried, left = (told, ()) if wanted.carry else ((), told)
     return Switched(wanted.base.version, wanted.base.path, carried, left, rewound)
+
+
+def _out_of_sight(session: Session, site: bytes) -> list[str]:
+    """The user's own files in site-packages of the Python that was left: they stay where they are."""
+    count = sum(path.startswith(site + b"/") for path in session.index.data) if site != session.site else 0
+    place = os.path.join(session.home.venv, os.fsdecode(site))
+    return [f"Files of yours stay in {place}, where this Python does not look: {count}."] if count else []
 
 
 def _asked_for(session: Session) -> list[Request]:

@@ -48,7 +48,8 @@ def _planned(screen: Screen, result: Initialised) -> None:
     switch = result.switch
     if switch is None:
         screen.paragraph(f"{_PLANNED[result.outcome]}: {words.plain(result.venv)}")
-        screen.line(f"  Python {words.plain(result.python)}")
+        if result.python:
+            screen.line(f"  Python {words.plain(result.python)}")
         return
     screen.paragraph(f"Would switch to: {_named(switch)}", style="bold", indent="  ", first="")
     _travellers(screen, switch, "Would be installed there again", "Would stay behind")
