@@ -315,7 +315,7 @@ END
 
 create_home() {
     set -- init
-    if [ -n "$asked_python" ] && [ -z "$venv_before" ]; then set -- init --python "$python"; fi
+    if [ -n "$asked_python" ] && [ -z "$venv_before" ] && [ ! -d "$home/history" ]; then set -- init --python "$python"; fi
     SYSVENV_HOME=$home "$tool/current/bin/python" -I -m sysvenv "$@" </dev/null ||
         fail "the tool is installed, but 'sysvenv init' failed; it says why above." "Mend that, and run ./install.sh again."
 }

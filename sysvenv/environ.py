@@ -68,6 +68,29 @@ def caches(environ: Mapping[str, str] | None = None) -> Caches:
     )
 
 
+class Pythons(NamedTuple):
+    """Where interpreters may be found; "" where that is unknown."""
+
+    path: str
+    """PATH as it is."""
+    pyenv: str
+    """pyenv's directory; versions/3.12.1/bin/python3.12 lies below it."""
+    uv: str
+    """The directory of uv's managed Pythons, cpython-3.12.1-.../bin/python3.12."""
+
+
+def pythons(environ: Mapping[str, str] | None = None) -> Pythons:
+    """As pyenv (PYENV_ROOT) and uv (UV_PYTHON_INSTALL_DIR, XDG_DATA_HOME) find them."""
+    environ = os.environ if environ is None else environ
+    home = environ.get("HOME", "")
+    data = environ.get("XDG_DATA_HOME", "") or (home and home + "/.local/share")
+    return Pythons(
+        path=environ.get("PATH", os.defpath),
+        pyenv=environ.get("PYENV_ROOT", "") or (home and home + "/.pyenv"),
+        uv=environ.get("UV_PYTHON_INSTALL_DIR", "") or (data and data + "/uv/python"),
+    )
+
+
 def everything(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """All of it, for a pip that is to find what it would find in this shell."""
     return dict(os.environ if environ is None else environ)

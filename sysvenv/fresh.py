@@ -20,8 +20,9 @@ from sysvenv.relocate import record, relocated
 if TYPE_CHECKING:
     import subprocess
 
-# The oldest Python whose start tells us the command line (sys.orig_argv), which recording rests on.
-OLDEST = (3, 10)
+# The oldest Python whose start tells us the command line, which recording rests on: sys.orig_argv came with 3.10,
+# and before that only Linux has another way (sysvenv.pip_hook).
+OLDEST = (3, 8) if sys.platform == "linux" else (3, 10)
 
 _PROBE = """
 import sys
@@ -30,7 +31,7 @@ try:
     pip = "pip"
 except ImportError:
     pip = "none"
-print(sys.version_info[0], sys.version_info[1], pip, getattr(sys, "_base_executable", None) or sys.executable)
+print("%d.%d.%d" % sys.version_info[:3], pip, getattr(sys, "_base_executable", None) or sys.executable)
 """
 
 # Run by the base interpreter. setup_scripts is the documented place to change what activate is told. _setup_pip
@@ -72,8 +73,14 @@ class Base(NamedTuple):
 
     path: str
     """The base interpreter itself, if what was given belongs to a virtual environment."""
-    version: tuple[int, int]
+    version: str
+    """Full version, "3.12.1"."""
     has_ensurepip: bool
+
+    @property
+    def minor(self) -> str:
+        """ "3.12" """
+        return ".".join(self.version.split(".")[:2])
 
 
 def create(root: str, python: str | None) -> None:
@@ -94,7 +101,7 @@ def create(root: str, python: str | None) -> None:
         _remove(stage)
 
 
-def build(root: str, place: str, base: str) -> None:
+def build(root: str, place: str, base: str, *, bytecode: bool = True) -> None:
     """See sysvenv.venv.build_fresh."""
     root, place = os.path.abspath(root), os.path.abspath(place)
     if os.path.lexists(root):
@@ -105,7 +112,8 @@ def build(root: str, place: str, base: str) -> None:
     try:
         _make(chosen, root, place)
         relocate(root, place)
-        _compile(chosen, root, place)
+        if bytecode:
+            _compile(chosen.path, root, place)
     except BaseException as error:
         _remove(root)
         if isinstance(error, OSError):
@@ -121,18 +129,29 @@ def probe(python: str) -> Base:
     if path is None:
         raise SysvenvError(f"there is no Python at {python}", "give one that is there: --python PATH")
     done = _run([path, "-I", "-c", _PROBE])
-    found = re.search(r"(\d+) (\d+) (pip|none) (.+)\n\Z", done.stdout)
+    found = re.search(r"^(\d+\.\d+\.\d+) (pip|none) (.+)\n\Z", done.stdout, re.MULTILINE)
     if done.returncode or not found:
         raise SysvenvError(f"{path} does not run as Python: {_last_line(done)}", _ANOTHER)
-    version = int(found[1]), int(found[2])
-    if version < OLDEST:
-        told = f"{path} is Python {version[0]}.{version[1]}; {OLDEST[0]}.{OLDEST[1]} or later is needed"
+    base = Base(found[3], found[1], found[2] == "pip")
+    if is_too_old(base.version):
+        told = f"{path} is Python {base.minor}; {OLDEST[0]}.{OLDEST[1]} or later is needed"
         raise SysvenvError(told, _ANOTHER)
-    return Base(found[4], version, found[3] == "pip")
+    return base
+
+
+def is_too_old(version: str) -> bool:
+    """Whether pip could not be recorded under a Python of that version, "3.7" or "3.7.16"."""
+    return tuple(int(part) for part in version.split(".")[:2]) < OLDEST
+
+
+def settle(root: str, place: str, base: str) -> None:
+    """Make the environment in `root` one that is right at `place`, bytecode included. Raises OSError."""
+    relocate(root, place)
+    _compile(base, root, place)
 
 
 def relocate(root: str, place: str) -> None:
-    """Make the fresh environment in `root` one that is right at `place`. Raises OSError."""
+    """The same without bytecode: what there is of it is dropped, as it names files in `root`."""
     old, new = os.fsencode(root), os.fsencode(place)
     rewritten = {}
     for path in [*_files(old + b"/bin"), old + b"/pyvenv.cfg"]:
@@ -148,10 +167,10 @@ def relocate(root: str, place: str) -> None:
     _drop_bytecode(old)
 
 
-def _compile(base: Base, root: str, place: str) -> None:
+def _compile(base: str, root: str, place: str) -> None:
     """Bytecode that names the files as they will be called in ``place``: without it the first pip is slow, and again
     after each return to this state. A file that does not compile (old syntax in a test) is nobody's loss."""
-    _run([base.path, "-I", "-m", "compileall", "-q", "-s", root, "-p", place, root + "/lib"])
+    _run([base, "-I", "-m", "compileall", "-q", "-s", root, "-p", place, root + "/lib"])
 
 
 def _running_base() -> str:
@@ -184,10 +203,9 @@ def _make(base: Base, root: str, place: str) -> None:
             root,
         ]
     else:
-        version = f"{base.version[0]}.{base.version[1]}"
         raise SysvenvError(
             f"{base.path} has no ensurepip, so it cannot make an environment with pip",
-            f"`apt install python{version}-venv` (Debian, Ubuntu), or install virtualenv or uv",
+            f"`apt install python{base.minor}-venv` (Debian, Ubuntu), or install virtualenv or uv",
         )
     done = _run(command)
     if done.returncode or not os.path.exists(root + "/bin/pip"):
@@ -212,8 +230,10 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def _last_line(done: subprocess.CompletedProcess[str]) -> str:
+    """Why it failed: as pip says, whatever traceback of its caller follows; or what came last."""
     lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
-    return lines[-1].strip() if lines else f"exit code {done.returncode}"
+    told = [line for line in lines if line.startswith("ERROR: ")] or lines
+    return told[-1].strip() if told else f"exit code {done.returncode}"
 
 
 def _records(root: bytes) -> Iterator[bytes]:

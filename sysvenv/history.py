@@ -19,6 +19,9 @@ PIP = "pip"
 EXTERNAL = "external"
 RESTORE = "restore"
 CLEAN = "clean"
+PYTHON = "python"
+SWITCHES = (RESTORE, CLEAN, PYTHON)
+"""The kinds that go to a state the store has already."""
 DONE = "done"
 FAILED = "failed"
 INTERRUPTED = "interrupted"
@@ -61,7 +64,7 @@ class Operation(NamedTuple):
 
     number: int
     kind: str
-    """INIT, PIP, EXTERNAL, RESTORE or CLEAN."""
+    """INIT, PIP, EXTERNAL, RESTORE, CLEAN or PYTHON."""
     parent: int
     """The operation this one was done on top of; -1 for the first."""
     command: tuple[str, ...]
@@ -362,7 +365,7 @@ def _check(number: int, operation: Operation) -> None:
         raise ValueError(f"it calls itself @{operation.number}")
     if not -1 <= operation.parent < number:
         raise ValueError(f"it follows @{operation.parent}, which is not before it")
-    if operation.kind not in (INIT, PIP, EXTERNAL, RESTORE, CLEAN):
+    if operation.kind not in (INIT, PIP, EXTERNAL, *SWITCHES):
         raise ValueError(f"its kind is {operation.kind!r}")
     if operation.status not in (PENDING, DONE, FAILED, INTERRUPTED):
         raise ValueError(f"its status is {operation.status!r}")

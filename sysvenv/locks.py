@@ -15,7 +15,7 @@ from sysvenv.dists import Distribution
 from sysvenv.origins import Origin
 
 FORMATS = ("requirements", "pylock", "freeze", "json")
-_OWN = ("pip", "setuptools", "wheel")
+OWN = ("pip", "setuptools", "wheel")
 """What venv itself brings; pip freeze leaves these out too."""
 _VCS = "a version-control checkout has no digest"
 _DIRECTORY = "it was installed from a directory of its own machine"
@@ -82,12 +82,12 @@ def _source(state: State, distribution: Distribution) -> _Source:
     if isinstance(vcs, dict):
         return _Source(str(direct["url"]), vcs=vcs, missing=_HIDDEN if redact.HIDDEN in direct["url"] else _VCS)
     url = str(direct["url"])
-    sha256 = sha256 or _archive_digest(direct)
+    sha256 = sha256 or archive_digest(direct)
     missing = _HIDDEN if redact.HIDDEN in url else "" if sha256 else _NO_DIGEST
     return _Source(url, sha256, True, missing=missing)
 
 
-def _archive_digest(direct_url: Mapping[str, Any]) -> str:
+def archive_digest(direct_url: Mapping[str, Any]) -> str:
     """The sha256 that direct_url.json (PEP 610) has of an archive."""
     info = direct_url.get("archive_info")
     if not isinstance(info, dict):
@@ -123,7 +123,7 @@ def _requirements(state: State) -> Lock:
     lines, unknown, own = [], [], []
     for distribution in _sorted(state):
         source = _source(state, distribution)
-        if source.missing and distribution.name in _OWN:
+        if source.missing and distribution.name in OWN:
             own.append(_brought(distribution))
         elif source.missing:
             unknown.append(_missing(distribution, source.missing))
@@ -148,20 +148,20 @@ def _freeze(state: State) -> Lock:
     for distribution in _sorted(state):
         direct, name = distribution.direct_url, _spelled(distribution)
         if direct is None:
-            if distribution.name not in _OWN:
+            if distribution.name not in OWN:
                 lines.append(f"{name}=={distribution.version}")
             continue
         editable = isinstance(direct.get("dir_info"), dict) and direct["dir_info"].get("editable") is True
-        lines.append(f"-e {direct['url']}  # {name}" if editable else f"{name} @ {_pinned(direct)}")
+        lines.append(f"-e {direct['url']}  # {name}" if editable else f"{name} @ {pinned(direct)}")
     return Lock("".join(f"{line}\n" for line in lines), len(lines), ())
 
 
-def _pinned(direct_url: Mapping[str, Any]) -> str:
-    """The URL as a requirement names it, at the commit that was installed."""
-    vcs = direct_url.get("vcs_info")
-    if not isinstance(vcs, dict):
-        return str(direct_url["url"])
-    return f"{vcs.get('vcs', 'git')}+{direct_url['url']}@{vcs.get('commit_id', '')}"
+def pinned(direct_url: Mapping[str, Any]) -> str:
+    """The URL of direct_url.json (PEP 610) as a requirement names it, at the commit that was installed."""
+    vcs, url = direct_url.get("vcs_info"), str(direct_url["url"])
+    if isinstance(vcs, dict):
+        url = f"{vcs.get('vcs', 'git')}+{url}@{vcs.get('commit_id', '')}"
+    return f"{url}#subdirectory={direct_url['subdirectory']}" if "subdirectory" in direct_url else url
 
 
 def _json(state: State) -> Lock:
@@ -184,7 +184,7 @@ def _pylock(state: State) -> Lock:
         block, missing = _package(state, distribution)
         if not missing:
             blocks.append(block)
-        elif distribution.name in _OWN:
+        elif distribution.name in OWN:
             own.append(_brought(distribution))
         else:
             unknown.append(_missing(distribution, missing))

@@ -45,7 +45,7 @@ def _origin(past: Past, distribution: Distribution, manifest: str, number: int) 
     while brought is None and number in past.operations and number not in seen:
         seen.add(number)
         operation = past.operations[number]
-        if operation.kind in (history.RESTORE, history.CLEAN):
+        if operation.kind in history.SWITCHES:
             brought = past.brought_along(operation.manifest)
             number = _made(past, operation)
             continue
@@ -60,7 +60,7 @@ def _made(past: Past, switch: Operation) -> int:
     """The operation that made the state a restore switched to; -1 where none is known."""
     for number in sorted(past.operations):
         operation = past.operations[number]
-        if operation.manifest == switch.manifest and operation.kind not in (history.RESTORE, history.CLEAN):
+        if operation.manifest == switch.manifest and operation.kind not in history.SWITCHES:
             return number
     labelled = [each.operation for each in past.snapshots if each.manifest == switch.manifest]
     return labelled[0] if labelled and labelled[0] != switch.number else -1

@@ -31,7 +31,7 @@ def prepare(command_line: Sequence[str], prefix: str, environ: Mapping[str, str]
         site = os.path.dirname(package)
     else:
         site = _site(prefix)
-    if _pip_major(site) < 23 or _configured(b"report", prefix, environ):
+    if pip_major(site) < 23 or _configured(b"report", prefix, environ):
         return ""
     name = f"{REPORT_PREFIX}{os.getpid()}-{os.urandom(8).hex()}.json"
     path = os.path.abspath(os.path.join(environ.get("TMPDIR") or "/tmp", name))
@@ -62,7 +62,8 @@ def _site(prefix: str) -> str:
         return ""  # Somebody has taken pyvenv.cfg away.
 
 
-def _pip_major(site: str) -> int:
+def pip_major(site: str) -> int:
+    """The first number of the version of pip in that site-packages; 0 where there is none."""
     try:
         names = os.listdir(site)
     except OSError:

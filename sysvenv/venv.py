@@ -105,15 +105,15 @@ def create(root: str, python: str | None) -> None:
     fresh.create(root, python)
 
 
-def build_fresh(root: str, place: str, base: str) -> None:
+def build_fresh(root: str, place: str, base: str, *, bytecode: bool = True) -> None:
     """Make an environment in `root` (must not exist) that is right once it is renamed to `place`.
 
-    Scripts, activate and pyvenv.cfg name `place`; RECORD agrees with the scripts; there is no bytecode (it
-    would name `root`). Errors as in create.
+    Scripts, activate, pyvenv.cfg and bytecode name `place`; RECORD agrees with the scripts. Without `bytecode`, there
+    is none: for what is still to be installed into (sysvenv.fresh.settle ends that). Errors as in create.
     """
     from sysvenv import fresh
 
-    fresh.build(root, place, base)
+    fresh.build(root, place, base, bytecode=bytecode)
 
 
 def run_path_order(path_env: str, venv_bin: str) -> PathOrder:
@@ -157,6 +157,9 @@ def _site(root: str, settings: dict[str, str]) -> str:
     family = "pypy" if settings.get("implementation", "").lower() == "pypy" else "python"
     if not (fitting or libraries or minor):
         raise SysvenvError(f"cannot tell the Python of the environment at {root}", "`sysvenv clean` makes a new one")
+    if len(fitting) > 1:  # python3.13 and the free-threaded python3.13t: pyvenv.cfg does not say which
+        named = os.path.basename(os.path.realpath(_base(root, settings, family + minor)))
+        fitting = [name for name in fitting if name == named] or fitting
     library = (fitting or libraries or [family + minor])[0]
     return f"lib/{library}/site-packages"
 

@@ -18,7 +18,7 @@ from sysvenv import venv
 from sysvenv.operations import label, rewind
 
 
-def _build_fresh(root: str, place: str, base: str) -> None:
+def _build_fresh(root: str, place: str, base: str, *, bytecode: bool) -> None:
     """A venv of three files: the real one has hundreds, and is copied and restored with each test."""
     os.makedirs(os.path.join(root, SITE))
     os.makedirs(os.path.join(root, "bin"))

@@ -8,15 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from recorded import Environment
-
-
-def _copy(source: Path, target: Path) -> Environment:
-    """A copy of a home. Hardlinks stay hardlinks; the indexes name inodes, so they are left to be rebuilt."""
-    subprocess.run(["cp", "-a", source, target], check=True)
-    for index in (target / "packages/store/index").iterdir():
-        index.unlink()
-    return Environment(target / "packages", target / "wheels")
+from recorded import Environment, copied
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +34,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def grown(begun: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same after @1, which installed demo 1.0, and @2, which upgraded it to 2.0."""
     place = tmp_path_factory.mktemp("grown") / "home"
-    made = _copy(begun, place)
+    made = copied(begun, place)
     made.pip("install", "demo==1.0")
     made.pip("install", "demo==2.0")
     return place
@@ -51,10 +43,10 @@ def grown(begun: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def env(begun: Path, tmp_path: Path) -> Environment:
     """A fresh home: operation @0 is the beginning."""
-    return _copy(begun, tmp_path / "env")
+    return copied(begun, tmp_path / "env")
 
 
 @pytest.fixture
 def upgraded(grown: Path, tmp_path: Path) -> Environment:
     """A home where @1 installed demo 1.0 and @2 upgraded it to 2.0."""
-    return _copy(grown, tmp_path / "env")
+    return copied(grown, tmp_path / "env")

@@ -56,3 +56,11 @@ class Environment:
     def wheel(self, name: str, version: str, files: dict[str, str | bytes], **more: object) -> None:
         """Offer a wheel."""
         build_wheel(self.wheels, name, version, files, **more)  # type: ignore[arg-type]
+
+
+def copied(source: Path, target: Path) -> Environment:
+    """A copy of a home. Hardlinks stay hardlinks; the indexes name inodes, so they are left to be rebuilt."""
+    subprocess.run(["cp", "-a", source, target], check=True)
+    for index in (target / "packages/store/index").iterdir():
+        index.unlink()
+    return Environment(target / "packages", target / "wheels")

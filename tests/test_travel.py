@@ -21,7 +21,7 @@ from tiny import Tiny, begun
 from store import objects
 from store.bundle import Bundle
 from store.errors import StoreError
-from sysvenv import history, passport, snapshots
+from sysvenv import fresh, history, passport, snapshots
 from sysvenv.cli.boundary import run
 from sysvenv.config import Config
 from sysvenv.errors import NotFound, SysvenvError, UsageError
@@ -30,6 +30,7 @@ from sysvenv.home import Home
 from sysvenv.operations import bring, export, from_lock, label, record, rewind, setup, share
 from sysvenv.operations.record import Command, Outcome
 from sysvenv.operations.session import Context
+from sysvenv.operations.switch_python import Wanted
 from sysvenv.operations.verify import verify
 from sysvenv.passport import PLACE
 
@@ -305,7 +306,7 @@ def test_another_python_is_refused_with_the_reason(
         pytest.skip("there is no other Python here")
     place = tmp_path / "packages"
     other = Context(Home.at(str(place)), Config(), sys.executable)
-    setup.initialise(other, others[0])
+    setup.initialise(other, Wanted(others[0], fresh.probe(others[0])))
     with pytest.raises(SysvenvError) as caught:
         bring.bring(other, str(bundle))
     assert f"it was made with Python {HERE}, and this is Python" in caught.value.message

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import pytest
 from copies import without_trash
 from fingerprint import Fingerprint, fingerprint
+from projects import project
 from recorded import Environment
 from tiny import ONE, PIP, TWO, Tiny
 
@@ -507,30 +508,6 @@ def test_uv_replaces_what_was_edited(upgraded: Environment) -> None:
     assert fingerprint(upgraded.venv) == before
     rewind.redo(upgraded.context)
     assert fingerprint(upgraded.venv) == after
-
-
-def project(place: Path) -> Path:
-    """A project with a build backend of its own, so that it installs offline in an instant."""
-    (place / "src").mkdir(parents=True)
-    (place / "src/mine.py").write_text("x = 1\n")
-    (place / "pyproject.toml").write_text(
-        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
-        '[project]\nname = "mine"\nversion = "1.0"\n'
-    )
-    (place / "backend.py").write_text(
-        "import zipfile\n"
-        "def build_editable(directory, settings=None, metadata=None):\n"
-        "    name, info = 'mine-1.0-py3-none-any.whl', 'mine-1.0.dist-info'\n"
-        "    with zipfile.ZipFile(f'{directory}/{name}', 'w') as made:\n"
-        f"        made.writestr('mine.pth', {str(place / 'src')!r} + '\\n')\n"
-        "        made.writestr(f'{info}/METADATA', 'Metadata-Version: 2.1\\nName: mine\\nVersion: 1.0\\n')\n"
-        "        made.writestr(f'{info}/WHEEL', 'Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')\n"
-        "        named = ['mine.pth', f'{info}/METADATA', f'{info}/WHEEL', f'{info}/RECORD']\n"
-        "        made.writestr(f'{info}/RECORD', ''.join(f'{each},,\\n' for each in named))\n"
-        "    return name\n"
-        "build_wheel = build_editable\n"
-    )
-    return place
 
 
 def test_an_editable_install(env: Environment, tmp_path: Path) -> None:

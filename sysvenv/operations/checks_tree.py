@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 from store import trees
 from store.errors import StoreError
-from sysvenv import dists, history, hook, owner, venv
+from sysvenv import dists, history, hook, venv
 from sysvenv.dists import Distribution
 from sysvenv.errors import SysvenvError
 from sysvenv.home import Home
-from sysvenv.operations import checks_ready, keep, look, precedence
+from sysvenv.operations import checks_python, checks_ready, keep, look, precedence
 from sysvenv.operations.findings import Finding
 from sysvenv.operations.problems import FIX, Problem, fine, some
 from sysvenv.operations.session import Context, Session
@@ -24,7 +24,7 @@ _OURS = ("python", "pip", "activate", "Activate")
 def examine(context: Context, session: Session, path_env: str, *, busy: str) -> Iterator[Problem]:
     """Look at the live tree. ``session`` is a glance; ``busy`` says who is at work, whose changes are his."""
     python = _python(session)
-    yield from _interpreter(session, python)
+    yield from checks_python.examine(session, python)
     present = python is not None and os.path.isdir(session.home.venv)
     if busy:
         yield fine("environment", f"At work here: {busy}. What it changes is not looked at.")
@@ -33,7 +33,8 @@ def examine(context: Context, session: Session, path_env: str, *, busy: str) -> 
         yield from _unrecorded(session, repairable=present)
     if python is not None and present:
         found = _distributions(session.home.venv, python)
-        yield _pip(session.home, found)
+        if venv.interpreter_present(python):
+            yield _pip(session.home, found)
         yield _hook(context, python)
         yield from _duplicates(found)
         if not busy:
@@ -46,25 +47,6 @@ def _python(session: Session) -> Interpreter | None:
         return venv.read_interpreter(session.home.venv)
     except SysvenvError:
         return None
-
-
-def _interpreter(session: Session, python: Interpreter | None) -> Iterator[Problem]:
-    root = session.home.venv
-    if python is None:
-        what = "is no virtual environment" if os.path.lexists(root) else "is gone"
-        yield Problem(Finding("error", "environment", f"{root} {what}.", "Run: sysvenv undo"))
-        return
-    yield fine("environment", f"{root} is a virtual environment.")
-    if not venv.interpreter_present(python):
-        sentence = f"Python {python.version} at {python.base}, which the environment was made from, is gone."
-        yield Problem(Finding("error", "Python", sentence, "Install that Python again; the packages are all kept."))
-    elif not os.access(root + "/bin/python", os.X_OK):
-        yield Problem(Finding("error", "Python", f"{root}/bin/python cannot be started.", "Run: sysvenv undo"))
-    elif session.home.is_system and (closed := owner.closed_to_others(python.base)):
-        sentence = f"Only some users can run Python at {python.base}: {closed} is closed to others."
-        yield Problem(Finding("error", "Python", sentence, f"Run: chmod o+x {closed}, if that is what you want."))
-    else:
-        yield fine("Python", f"Python {python.version} at {python.base} is there.")
 
 
 def _distributions(root: str, python: Interpreter) -> list[Distribution]:

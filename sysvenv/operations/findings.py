@@ -45,6 +45,8 @@ class Status(NamedTuple):
     """An operation without an end."""
     suggestion: str = ""
     notes: tuple[str, ...] = ()
+    base: str = ""
+    """Absolute path of the interpreter it was made from."""
 
 
 class Environment(NamedTuple):

@@ -7,25 +7,21 @@ from the network, or from ``--find-links``.
 from __future__ import annotations
 
 import os
-import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from store import trees
-from sysvenv import fit, fresh, pylock, report, venv
+from sysvenv import fit, fresh, pylock, report
 from sysvenv import manifest as manifests
 from sysvenv.errors import SysvenvError
 from sysvenv.fit import Target
-from sysvenv.operations import arrive, bring, recover
+from sysvenv.operations import arrive, aside, bring, recover
 from sysvenv.operations.bring import Brought
 from sysvenv.operations.capture import Captured
 from sysvenv.operations.record import origins_of
 from sysvenv.operations.session import Context, Session
 from sysvenv.operations.share import SUFFIX
-
-_STDERR = 2
 
 
 class _Asked(NamedTuple):
@@ -112,27 +108,14 @@ def _asked(text: str, file: str, kind: str, target: Target, scratch: str) -> _As
 def _take_in(
     session: Session, asked: _Asked, target: Target, find_links: Sequence[str], scratch: str
 ) -> tuple[str, Captured]:
-    place = trees.free_slot(session.store) + trees.BUILDING
-    root = os.fsdecode(place)
     told = os.path.join(scratch, "report.json")
-    try:
-        venv.build_fresh(root, session.home.venv, target.base)
-        more = [word for link in find_links for word in ("--find-links", link)]
-        _pip(root, [*asked.arguments, *more, "--report", told], asked.file)
-        fresh.relocate(root, session.home.venv)
+    more = [word for link in find_links for word in ("--find-links", link)]
+    with aside.built(session, target.base) as place:
+        if aside.install(place, [*asked.arguments, *more], told):
+            raise SysvenvError(
+                f"pip could not install what {asked.file} lists, for the reason above. Nothing was changed.",
+                "Without a network, say where the files are: --find-links DIRECTORY",
+            )
+        fresh.relocate(os.fsdecode(place), session.home.venv)
         captured = arrive.capture_new(session, place, ())
-    finally:
-        if os.path.lexists(place):
-            trees.bury(session.store, place)
     return arrive.with_origins(session, captured, origins_of(report.read(told))), captured
-
-
-def _pip(root: str, arguments: list[str], file: str) -> None:
-    """Run the environment's own pip; what it says goes to stderr."""
-    command = [f"{root}/bin/python", "-I", "-m", "pip", "install", "--no-compile", "--disable-pip-version-check"]
-    done = subprocess.run([*command, *arguments], stdin=subprocess.DEVNULL, stdout=_STDERR, check=False)
-    if done.returncode:
-        raise SysvenvError(
-            f"pip could not install what {file} lists, for the reason above. Nothing was changed.",
-            "Without a network, say where the files are: --find-links DIRECTORY",
-        )

@@ -84,12 +84,10 @@ def changing() -> SysvenvError:
 def live_distributions(session: Session, changed: Collection[bytes]) -> list[Distribution]:
     """The distributions in the live tree; only those in which a path of ``changed`` lies are read anew."""
     known = {d.location: d for d in manifest.distributions(session.recorded)}
-    python = manifest.interpreter(session.recorded)
-    if python is None:
-        return []
-    below = python.site.encode() + b"/"
+    site = session.site
+    below = site + b"/"
     tops = {below + path[len(below) :].partition(b"/")[0] for path in changed if path.startswith(below)}
     return [
         known[place] if place in known and place not in tops else dists.read_distribution(session.home.venv, place)
-        for place in dists.find_locations(session.home.venv, python.site.encode())
+        for place in dists.find_locations(session.home.venv, site)
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from store.manifests import Manifest
@@ -10,6 +10,7 @@ from sysvenv import manifest as manifests
 from sysvenv import origins, snapshots
 from sysvenv.dists import Distribution
 from sysvenv.errors import SysvenvError
+from sysvenv.home import Home
 from sysvenv.operations import look
 from sysvenv.operations.session import Context, Session
 from sysvenv.origins import Origin, Past
@@ -38,19 +39,24 @@ def known(context: Context, target: str) -> Known:
     if interpreter is None:
         raise SysvenvError(f"{target} is an environment without a Python.", "Choose another: sysvenv history")
     found = manifests.distributions(state)
+    number = snapshots.stands_at(context.home, target)
+    return Known(session, target, state, interpreter, found, origins_of(session, name, number, found))
+
+
+def origins_of(session: Session, name: str, number: int, wanted: Iterable[Distribution]) -> dict[str, Origin]:
+    """Where each distribution of the state ``name``, reached at operation ``number``, came from, as far as known."""
     past = Past(
         {operation.number: operation for operation in session.history.all()[0]},
-        list(_labels(context)),
+        list(_labels(session.home)),
         lambda manifest: manifests.brought_origins(session.manifest(manifest)),
     )
-    number = snapshots.stands_at(context.home, target)
-    return Known(session, target, state, interpreter, found, origins.origins(past, name, number, found))
+    return origins.origins(past, name, number, wanted)
 
 
-def _labels(context: Context) -> Iterator[Snapshot]:
+def _labels(home: Home) -> Iterator[Snapshot]:
     """The snapshots whose labels can be read; doctor tells of the others."""
-    for name in snapshots.names(context.home):
+    for name in snapshots.names(home):
         try:
-            yield snapshots.read(context.home, name)
+            yield snapshots.read(home, name)
         except SysvenvError:
             continue

@@ -19,7 +19,8 @@ class Initialised(NamedTuple):
     """The outcome of init."""
 
     outcome: str
-    """One of "created", "adopted", "brought back" (history was there, the venv not) or "kept" (all was there)."""
+    """One of "created", "adopted", "brought back" (history was there, the venv not), "kept" (all was there) or
+    "switched" (to another Python)."""
     venv: str
     python: str
     """Version of the interpreter."""
@@ -29,6 +30,23 @@ class Initialised(NamedTuple):
     """The hook files that were written, as absolute paths."""
     seconds: float
     notes: tuple[str, ...] = ()
+    dry_run: bool = False
+    switch: "Switched | None" = None
+
+
+class Switched(NamedTuple):
+    """The outcome, or with ``dry_run`` the plan, of a switch to another Python."""
+
+    python: str
+    """Full version."""
+    base: str
+    """Absolute path of the interpreter."""
+    carried: tuple[str, ...]
+    """ "six 1.16.0" of each distribution that is installed there again, by name."""
+    left: tuple[str, ...]
+    """Likewise those that were asked for and stay behind."""
+    rewound: "Rewound | None" = None
+    """What the switch did; None of a plan."""
 
 
 class Tracked(NamedTuple):

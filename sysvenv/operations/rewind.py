@@ -5,8 +5,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import TypeVar
 
-from store import layered, layout, swap, trees
+from store import layered, swap, trees
 from store.errors import Damaged, Lower, StoreError
 from store.index import Index
 from store.manifests import Manifest
@@ -17,14 +18,12 @@ from sysvenv.errors import DamageFound, SysvenvError, UsageError
 from sysvenv.headstart import NONE, UV_LOCK
 from sysvenv.history import Operation, Position
 from sysvenv.operations import foreign, keep, plans, recover, spare
-from sysvenv.operations.capture import capture_tree
 from sysvenv.operations.plans import Plan
 from sysvenv.operations.results import FileCounts, Rewound
 from sysvenv.operations.session import Context, Session
 from sysvenv.processes import Program
 
-FRESH = ("sysvenv", "clean")
-"""The command that leads to an environment with nothing installed."""
+Outcome = TypeVar("Outcome")
 
 
 def undo(context: Context, steps: int = 1, to: int | None = None, dry_run: bool = False) -> Rewound:
@@ -34,7 +33,7 @@ def undo(context: Context, steps: int = 1, to: int | None = None, dry_run: bool 
     """
     if steps < 1:
         raise UsageError("undo takes a number of operations, 1 or more.", "Run: sysvenv history")
-    return _under_lock(
+    return under_lock(
         context, "sysvenv undo", lambda session: _carry_out(session, plans.to_undo(session, steps, to), dry_run)
     )
 
@@ -43,7 +42,7 @@ def redo(context: Context, steps: int = 1, dry_run: bool = False) -> Rewound:
     """Bring back the last ``steps`` operations that were undone, as they were when they were undone."""
     if steps < 1:
         raise UsageError("redo takes a number of operations, 1 or more.", "Run: sysvenv history")
-    return _under_lock(
+    return under_lock(
         context, "sysvenv redo", lambda session: _carry_out(session, plans.to_redo(session, steps), dry_run)
     )
 
@@ -51,28 +50,46 @@ def redo(context: Context, steps: int = 1, dry_run: bool = False) -> Rewound:
 def restore(context: Context, target: str, dry_run: bool = False) -> Rewound:
     """Switch to a snapshot, or to the state recorded for an operation (``@N``). An operation of its own."""
 
-    def switch(session: Session) -> Rewound:
+    def attempt(session: Session) -> Rewound:
         from sysvenv.operations import borrow
 
         name = borrow.resolve(session, target, dry_run=dry_run)
-        return _switch(session, history.RESTORE, target, name, ["sysvenv", "restore", target], dry_run)
+        return switch(session, history.RESTORE, target, name, ["sysvenv", "restore", target], dry_run)
 
-    return _under_lock(context, f"sysvenv restore {target}", switch)
+    return under_lock(context, f"sysvenv restore {target}", attempt)
 
 
 def clean(context: Context, keep_baseline: bool = False, dry_run: bool = False) -> Rewound:
     """Switch to a fresh environment of the same Python, or to the baseline. An operation of its own."""
+    from sysvenv.operations import aside  # what builds an environment is nothing undo should import
 
-    def switch(session: Session) -> Rewound:
+    def attempt(session: Session) -> Rewound:
         if keep_baseline:
             name = snapshots.resolve(context.home, session.history, snapshots.BASELINE)
-            return _switch(session, history.CLEAN, "the baseline", name, [*FRESH, "--keep-baseline"], dry_run)
-        return _switch(session, history.CLEAN, "a fresh environment", fresh_state(session), [*FRESH], dry_run)
+            return switch(session, history.CLEAN, "the baseline", name, [*aside.FRESH, "--keep-baseline"], dry_run)
+        name = aside.fresh_state(session, *_same_python(session))
+        return switch(session, history.CLEAN, "a fresh environment", name, [*aside.FRESH], dry_run)
 
-    return _under_lock(context, "sysvenv clean", switch)
+    return under_lock(context, "sysvenv clean", attempt)
 
 
-def _under_lock(context: Context, command: str, attempt: Callable[[Session], Rewound]) -> Rewound:
+def _same_python(session: Session) -> tuple[str, str]:
+    """Path and version of the interpreter of the environment, or where that cannot be told, of the oldest state."""
+    python = manifest.interpreter(session.recorded) or manifest.interpreter(_first_state(session))
+    if python is None or not venv.interpreter_present(python):
+        raise SysvenvError(
+            "The environment's Python is gone, so no fresh one can be made.",
+            "With another Python: sysvenv init --python 3.N",
+        )
+    return python.base, python.version
+
+
+def _first_state(session: Session) -> Manifest:
+    """The oldest that history still tells of."""
+    return session.manifest(session.history.read(session.history.numbers()[0]).manifest)
+
+
+def under_lock(context: Context, command: str, attempt: Callable[[Session], Outcome]) -> Outcome:
     """Carry a rewind out, once more where the trees had to be copied up for it."""
     try:
         with recover.enter(context, command) as session:
@@ -87,8 +104,8 @@ def take_back(session: Session) -> Rewound:
     return _carry_out(session, plans.to_undo(session, 1, None), dry_run=False)
 
 
-def _switch(session: Session, kind: str, target: str, name: str, words: list[str], dry_run: bool) -> Rewound:
-    """Restore and clean: what changed without pip is recorded first, then the switch is an operation."""
+def switch(session: Session, kind: str, target: str, name: str, words: list[str], dry_run: bool) -> Rewound:
+    """Go to the state ``name``: what changed without pip is recorded first, then the switch is an operation."""
     spare.anticipate(session, name)
     drift = session.audit()
     if dry_run:
@@ -281,27 +298,3 @@ def _told_of_taken(taken: list[bytes], old: Checkout) -> list[str]:
     if not taken:
         return []
     return [f"{len(taken)} of your files had to make room; they are kept in {os.fsdecode(old.path)}."]
-
-
-def _first_state(session: Session) -> Manifest:
-    """The oldest that history still tells of."""
-    return session.manifest(session.history.read(session.history.numbers()[0]).manifest)
-
-
-def fresh_state(session: Session) -> str:
-    """The manifest of a fresh environment of the same Python: the one of an earlier clean, or built aside and kept."""
-    python = manifest.interpreter(session.recorded) or manifest.interpreter(_first_state(session))
-    if python is None or not venv.interpreter_present(python):
-        raise SysvenvError("The environment's Python is gone, so no fresh one can be made.", "Run: sysvenv doctor")
-    for operation in reversed(session.history.all()[0]):
-        known = operation.manifest if operation.command == FRESH else ""
-        if known and manifest.interpreter(session.manifest(known)) == python:
-            return known
-    place = trees.free_slot(session.store) + trees.BUILDING
-    venv.build_fresh(os.fsdecode(place), session.home.venv, python.base)
-    try:
-        empty = layout.expected(session.store, "", session.manifest(""))
-        drift = session.survey(place, empty, [], [b""], unfinished=False)
-        return capture_tree(session, place, empty, drift).name
-    finally:
-        trees.bury(session.store, place)

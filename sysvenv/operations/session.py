@@ -219,11 +219,14 @@ class Session:
         return found
 
     def claim(self) -> None:
-        """Mark the live tree as a checkout of ours, if it says nothing of itself; make it, if it is gone."""
+        """Mark the live tree as a checkout of ours, if it says nothing of itself; make it, if it is gone. Its mtime
+        stays, which tells whether somebody else was at work there."""
         if not os.path.lexists(self.live):
             os.mkdir(self.live, 0o755)
         if trees.read_marker(self.live) is None:
+            before = os.lstat(self.live)
             trees.write_marker(self.store, self.live, trees.Marker(self.name, {}))
+            os.utime(self.live, ns=(before.st_atime_ns, before.st_mtime_ns))
 
     def become(self, name: str) -> None:
         """The live tree is now the checkout of that name."""
@@ -291,9 +294,9 @@ class Session:
         What an installer that was cut off brought in is not named by a RECORD yet. So a new file joins the
         environment when code came into its directory too; after an ``unfinished`` pip, into its top-level package.
         """
-        site = self.site
         if not touched and not moved:
             return unchanged(index)
+        site = self.site_in(root, index.manifest)
         drift = survey(root, index, touched, moved, self.sorter(root, index, frozenset()))
         fresh = drift.data.keys() - index.data.keys()
         if not fresh or not drift.changed:
@@ -305,7 +308,8 @@ class Session:
 
     def sorter(self, root: bytes, index: Index, joined: frozenset[bytes]) -> Callable[[bytes, int], str]:
         """How the store is told which paths are tracked, the user's, or ours."""
-        classifier = kinds.Classifier(os.fsdecode(root), self.site, Known(index, joined))
+        site = self.site_in(root, index.manifest)
+        classifier = kinds.Classifier(os.fsdecode(root), site, Known(index, joined))
         words = {kinds.ENVIRONMENT: TRACKED, kinds.BYTECODE: TRACKED, kinds.DATA: DATA, kinds.OURS: OURS}
         return lambda path, mode: words[classifier.kind(path, mode)]
 
@@ -335,17 +339,21 @@ class Session:
 
     @property
     def site(self) -> bytes:
-        """Tree path of site-packages."""
+        """Tree path of site-packages in the live tree."""
+        return self.site_in(self.live, self.position.manifest)
+
+    def site_in(self, root: bytes, name: str) -> bytes:
+        """Tree path of site-packages in the tree at ``root``, as it says itself: trees may be of several Pythons. Where
+        it cannot, as the state ``name`` has it that it was laid out from."""
         try:
-            python = manifest.interpreter(self.recorded)
-        except (StoreError, SysvenvError):
-            python = None  # the record is damaged: the tree itself can tell
-        if python is not None:
-            return python.site.encode()
-        try:
-            return venv.site_packages(self.home.venv)
+            return venv.site_packages(os.fsdecode(root))
         except SysvenvError:
-            return b"lib"  # nothing is there: whatever comes is sorted by its name
+            pass  # its pyvenv.cfg is gone, or the whole tree
+        try:
+            python = manifest.interpreter(self.manifest(name))
+        except (StoreError, SysvenvError):
+            python = None
+        return python.site.encode() if python is not None else b"lib"  # whatever comes is sorted by its name
 
 
 def holder(home: Home) -> Holder | None:

@@ -12,35 +12,36 @@ from sysvenv.errors import DamageFound, SysvenvError
 from sysvenv.headstart import UV_LOCK
 from sysvenv.history import INIT, History, Operation, Position
 from sysvenv.home import Home
-from sysvenv.operations import keep, label, recover, rewind
+from sysvenv.operations import aside, keep, label, recover, rewind, switch_python
 from sysvenv.operations.results import Initialised
 from sysvenv.operations.session import Context, Session
-
-_FRESH = 40 << 20
-"""Bytes an environment with pip takes, with bytecode and second copies (measured: 31 MB)."""
+from sysvenv.operations.switch_python import Wanted
 
 
-def initialise(context: Context, python: str | None = None) -> Initialised:
-    """Make the environment, or adopt the one that is there, or bring back one whose history is. Deletes nothing."""
+def initialise(context: Context, wanted: Wanted | None = None, dry_run: bool = False) -> Initialised:
+    """Make the environment, or adopt the one that is there, or bring back one whose history is; with ``wanted``, which
+    names a Python, switch to that where it is another. Deletes nothing."""
     started = time.perf_counter()
     home = context.home
     owner.refuse_strangers(home)
-    root = os.fsencode(home.root)
-    begun = _has_begun(home)
-    present = os.path.lexists(home.venv)
     _refuse_odd_place(home.venv)
+    outcome = foresee(context, wanted)
+    if dry_run:
+        return _foreseen(context, outcome, wanted, started)
+    if outcome == "brought back":
+        _refuse_gone(context)
     _make_home(context)
-    if begun:
-        outcome = _keep_or_bring_back(context, present, python)
-    else:
-        if not present:
-            room.refuse_if_short(root, "Making an environment", _FRESH)
-            venv.create(home.venv, python)
-        outcome = "adopted" if present else "created"
+    if outcome == "brought back":
+        rewind.undo(context)
+    elif not _has_begun(home):
+        if not os.path.lexists(home.venv):
+            room.refuse_if_short(os.fsencode(home.root), "Making an environment", aside.SIZE)
+            venv.create(home.venv, wanted.base.path if wanted else None)
         _first_operation(context)
-    laid = lay_ours(context)
+    laid = lay_ours(context) if os.path.lexists(home.venv) else []
     if not home.is_tracked:
         _renew_hooks(context)
+    switched = switch_python.switch(context, wanted) if wanted and outcome == "switched" else None
     with recover.enter(context, "sysvenv init") as session:
         interpreter = manifest.interpreter(session.recorded)
         return Initialised(
@@ -52,7 +53,40 @@ def initialise(context: Context, python: str | None = None) -> Initialised:
             laid=tuple(laid),
             seconds=time.perf_counter() - started,
             notes=tuple(session.notes),
+            switch=switched,
         )
+
+
+def foresee(context: Context, wanted: Wanted | None) -> str:
+    """The outcome that initialising will have."""
+    home = context.home
+    begun, present = _has_begun(home), os.path.lexists(home.venv)
+    if not begun and not present:
+        return "created"
+    found = switch_python.present(context) if wanted else None
+    if wanted and found and switch_python.is_another(found, wanted):
+        return "switched"
+    if not begun:
+        return "adopted"
+    return "kept" if present else "brought back"
+
+
+def _refuse_gone(context: Context) -> None:
+    found = switch_python.present(context)
+    if found is not None and not venv.interpreter_present(found):
+        raise SysvenvError(
+            f"The environment needs Python {found.version} at {found.base}, which is gone.",
+            "Install that Python again, or take your packages to another: sysvenv init --python 3.N --carry",
+        )
+
+
+def _foreseen(context: Context, outcome: str, wanted: Wanted | None, started: float) -> Initialised:
+    """What would happen, of which nothing has."""
+    switched = switch_python.plan(context, wanted) if wanted and outcome == "switched" else None
+    found = switch_python.present(context) if outcome != "created" else None
+    version = wanted.base.version if wanted else found.version if found else ""
+    seconds = time.perf_counter() - started
+    return Initialised(outcome, context.home.venv, version, 0, 0, (), seconds, dry_run=True, switch=switched)
 
 
 def _has_begun(home: Home) -> bool:
@@ -124,21 +158,3 @@ def _first_operation(context: Context) -> None:
         keep.keep(session, operation._replace(status=history.DONE), session.audit())
         if context.config.history.auto_baseline:
             label.label(session, snapshots.BASELINE, "the state sysvenv began with")
-
-
-def _keep_or_bring_back(context: Context, present: bool, python: str | None) -> str:
-    if not present:
-        rewind.undo(context)
-        return "brought back"
-    if python is not None:
-        _refuse_other_python(context, python)
-    return "kept"
-
-
-def _refuse_other_python(context: Context, python: str) -> None:
-    found = venv.read_interpreter(context.home.venv)
-    if os.path.realpath(python) != os.path.realpath(found.base):
-        raise SysvenvError(
-            f"The environment runs on {found.base}, not on {python}.",
-            "It is kept as it is: set SYSVENV_HOME to another directory for a second Python.",
-        )

@@ -5,8 +5,9 @@ import os
 from typing import NamedTuple
 
 from store import disk, layout, swap, trees
+from store.manifests import Manifest
 from store.trees import Checkout
-from sysvenv import manifest
+from sysvenv import hook, manifest
 from sysvenv.operations.session import Session
 
 
@@ -45,6 +46,8 @@ def make_ready(session: Session, name: str) -> Ready:
     for tree in used:
         rescued += swap.clear(store, tree, session.sorter(tree.path, tree.expected, frozenset()))
     try:
+        if steps.start is not None:
+            _strip(session, steps.start, state)
         checkout = layout.apply(store, steps, state)
     except OSError as error:
         if steps.start is None or error.errno in disk.FULL:
@@ -54,6 +57,13 @@ def make_ready(session: Session, name: str) -> Ready:
         trees.sweep(store, session.live, pinned)  # somebody rearranged that tree: it is of no more use
         checkout = layout.lay_out(store, name, state)
     return Ready(checkout, tuple(rescued))
+
+
+def _strip(session: Session, tree: Checkout, state: Manifest) -> None:
+    """Take the hook out of a tree that becomes one of another Python: no manifest names it, so nothing else would."""
+    old, new = manifest.interpreter(session.manifest(tree.expected.manifest)), manifest.interpreter(state)
+    if old is not None and (new is None or new.site != old.site):
+        hook.remove(os.fsdecode(tree.path), old.site.encode())
 
 
 def _pinned(session: Session) -> list[str]:

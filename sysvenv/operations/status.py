@@ -73,6 +73,7 @@ def status(context: Context, path_env: str, check: bool) -> Status:
         pending=pending,
         suggestion="" if busy or pending is not None else _suggestion(chain),
         notes=tuple(notes),
+        base=python.base if python else "",
     )
 
 

@@ -1,4 +1,4 @@
-"""undo, redo, restore, clean: what came back, how long it took, and what takes that back again."""
+"""undo, redo, restore, clean, another Python: what came back, how long it took, and what takes that back again."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from sysvenv.render import packages, words
 from sysvenv.render.screen import Screen, Span
 
 _MOST = 20
-_DONE = {"undo": "Undone", "redo": "Redone", "restore": "Restored", "clean": "Replaced by"}
+_DONE = {"undo": "Undone", "redo": "Redone", "restore": "Restored", "clean": "Replaced by", "python": "Switched to"}
 _PLANNED = {"undo": "Would undo", "redo": "Would redo", "restore": "Would restore", "clean": "Would be replaced by"}
 
 
 def rewound(screen: Screen, result: Rewound) -> None:
-    """Write the outcome, or the plan, of one of the four."""
+    """Write the outcome, or the plan, of one of them."""
     if result.unchanged:
         _unchanged(screen, result)
     else:
@@ -59,7 +59,7 @@ def _unchanged(screen: Screen, result: Rewound) -> None:
 
 
 def _all_changes(result: Rewound) -> str:
-    """restore and clean have a number whose changes can be seen in full."""
+    """What is an operation of its own has a number whose changes can be seen in full."""
     return f" (sysvenv diff @{result.recorded})" if result.recorded is not None else ""
 
 

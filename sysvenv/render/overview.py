@@ -15,7 +15,8 @@ def status(screen: Screen, result: Status) -> None:
     """Write it, a line or a sentence for each fact."""
     _fact(screen, "Environment", words.plain(result.venv) + ("" if result.venv_present else " (missing)"),
           "" if result.venv_present else "red")  # fmt: skip
-    python = f"{words.plain(result.python)}, {f'pip {words.plain(result.pip)}' if result.pip else 'no pip'}"
+    python = words.plain(f"{result.python} ({result.base})" if result.base else result.python)
+    python += f", pip {words.plain(result.pip)}" if result.pip else ", no pip"
     if result.python_present:
         _fact(screen, "Python", python, "" if result.pip else "yellow")
     else:
