@@ -8,7 +8,8 @@ import stat
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from store.store import DIRECTORIES, Store
+from store.areas import ENVIRONMENTS, OWN, OWNER
+from store.store import SHARED, Store
 
 STRANGE = "strange"
 """Nothing the format knows."""
@@ -20,7 +21,8 @@ MISPLACED = "misplaced"
 """Something else than a directory where a directory belongs."""
 
 PRIVATE = 0o700
-_TOP = {*DIRECTORIES, b"VERSION", b"lock", b"reserve", b"usage.json", b"exchange.json"}
+_AREA = {*OWN, b"reserve", b"usage.json", b"exchange.json", b"copying.json", OWNER}
+_TOP = {*SHARED, *_AREA, b"VERSION", b"lock", b"gc.lock", ENVIRONMENTS}
 _SPREAD = {
     b"objects": re.compile(rb"[0-9a-f]{30}\.[0-7]{4}\.-?[0-9]+(\.[0-9]+)?"),
     b"segments": re.compile(rb"[0-9a-f]{30}"),
@@ -46,22 +48,27 @@ class Oddity(NamedTuple):
 
 
 def take(store: Store) -> list[Oddity]:
-    """Look at every directory of the store. Files are told by their names; ``store.verify`` looks into them."""
+    """Look at every directory of the store but the areas of other environments. Files are told by their names;
+    ``store.verify`` looks into them."""
     found = list(_directory(store, b""))
-    found += _names(store, b"", lambda name: name in _TOP)
-    for directory in sorted(DIRECTORIES):
-        if not os.path.lexists(os.path.join(store.root, directory)):
+    found += _names(store, b"", _TOP.__contains__)
+    area = os.path.relpath(store.area, store.root) + b"/" if store.area != store.root else b""
+    if area:
+        found += _directory(store, area[:-1])
+        found += _names(store, area[:-1], _AREA.__contains__)
+    for place in sorted([*SHARED, *(area + name for name in OWN)]):
+        name = os.path.basename(place)
+        if not os.path.lexists(os.path.join(store.root, place)):
             continue
-        found += _directory(store, directory)
-        if directory in _FLAT:
-            found += _names(store, directory, _FLAT[directory].fullmatch)
-        elif directory in _SPREAD:
-            found += _names(store, directory, _DIGITS.fullmatch)
-            for name in _listed(store, directory):
-                if _DIGITS.fullmatch(name):
-                    below = directory + b"/" + name
-                    found += _directory(store, below)
-                    found += _names(store, below, _SPREAD[directory].fullmatch)
+        found += _directory(store, place)
+        if name in _FLAT:
+            found += _names(store, place, _FLAT[name].fullmatch)
+        elif name in _SPREAD:
+            found += _names(store, place, _DIGITS.fullmatch)
+            for digits in filter(_DIGITS.fullmatch, _listed(store, place)):
+                below = place + b"/" + digits
+                found += _directory(store, below)
+                found += _names(store, below, _SPREAD[name].fullmatch)
     return found
 
 

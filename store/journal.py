@@ -1,4 +1,4 @@
-"""Journals: small files in the store that say what is half done, so that the next session can end it."""
+"""Journals: small files in an area that say what is half done, so that the next session can end it."""
 
 import json
 

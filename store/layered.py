@@ -14,7 +14,7 @@ from store.store import Store
 from store.trees import Checkout
 
 JOURNAL = b"copying.json"
-"""In the store while a copied tree takes the place of its original: the copy is whole."""
+"""In the area while a copied tree takes the place of its original: the copy is whole."""
 COPY = b"copied.tmp"
 
 
@@ -23,25 +23,25 @@ def copy_up(store: Store, checkout: Checkout) -> None:
 
     Until the copy is durable, a crash leaves the tree as it was; from then on :func:`recover` ends what was begun.
     """
-    copy = os.path.join(store.root, COPY)
+    copy = os.path.join(store.area, COPY)
     if os.path.lexists(copy):
         trees.delete(copy)
     inodes: dict[int, int] = {}
     _copy(checkout.path, copy, inodes)
     disk.sync_filesystem(store.root)
-    journal.write(os.path.join(store.root, JOURNAL), tree=os.fsdecode(checkout.path))
+    journal.write(os.path.join(store.area, JOURNAL), tree=os.fsdecode(checkout.path))
     recover(store, checkout.path)
     trees.save_index(store, checkout.name, _renumbered(checkout.expected, inodes))
 
 
 def recover(store: Store, live: bytes) -> bool:
     """Let a copy that is whole take its tree's place; returns whether there was one."""
-    begun = os.path.join(store.root, JOURNAL)
+    begun = os.path.join(store.area, JOURNAL)
     words = journal.read(begun)
     if words is None:
         return False
     tree = os.fsencode(words.get("tree", ""))
-    copy = os.path.join(store.root, COPY)
+    copy = os.path.join(store.area, COPY)
     if os.path.lexists(copy) and (tree == live or os.path.dirname(tree) == store.trees):
         if os.path.lexists(tree):
             trees.delete(tree)

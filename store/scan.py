@@ -157,7 +157,7 @@ class _Survey:
                 row = unseen.pop(path, None)
                 kind = self._sort_file(path, name, row)
                 tracked += kind == TRACKED
-                data += kind != TRACKED
+                data += kind == DATA
         self._missing(unseen)
         mode = stat.S_IMODE(found.st_mode)
         mtime = ANY if found.st_mtime_ns >= now - RACY else found.st_mtime_ns

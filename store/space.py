@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from store import census, disk, gc
+from store.areas import ENVIRONMENTS
 from store.census import COPY, MANIFEST, OBJECT, SEGMENT
 from store.store import Store
 
@@ -66,7 +67,8 @@ def measure(store: Store, live: bytes, claims: Mapping[str, int], pinned: Mappin
     indexes, _ = _walk(store.indexes, seen)
     buried = os.listdir(store.trash) if os.path.isdir(store.trash) else []
     trash = sum(_walk(os.path.join(store.trash, name), seen)[0] for name in buried)
-    rest, _ = _walk(store.root, seen, but=standing)
+    others = os.path.join(store.root, ENVIRONMENTS)
+    rest = sum(_walk(place, seen, but={*standing, others})[0] for place in {store.root, store.area})
     return Space(
         live=live_size,
         live_files=live_files,

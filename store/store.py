@@ -15,23 +15,28 @@ from store.segments import Segments
 from store.tree import Entry
 
 VERSION = b"sysvenv store 1\n"
-DIRECTORIES = (b"objects", b"segments", b"pristine", b"manifests", b"trees", b"trash", b"index", b"rescued")
+SHARED = (b"objects", b"segments", b"pristine", b"manifests")
+"""The directories of what all environments that use the store have a part in."""
 
 
 class Store:
-    """The parts of one store. ``guard_text_only`` leaves binaries without pristine copies."""
+    """The parts of one store, as one environment uses it; ``guard_text_only`` leaves binaries without second copies."""
 
-    def __init__(self, root: bytes, *, guard_text_only: bool = False) -> None:
+    def __init__(self, root: bytes, area: bytes | None = None, *, guard_text_only: bool = False) -> None:
         self.root = root
+        self.area = root if area is None else area
+        """Where that environment's own things lie; on the filesystem of the store."""
         self.guard_text_only = guard_text_only
         self.objects = Objects(root + b"/objects")
         self.segments = Segments(root + b"/segments")
         self.pristine = Pristine(root + b"/pristine")
         self.manifests = Manifests(root + b"/manifests")
-        self.trees = root + b"/trees"
-        self.trash = root + b"/trash"
-        self.indexes = root + b"/index"
-        self.rescued = root + b"/rescued"
+        self.trees = self.area + b"/trees"
+        self.trash = self.area + b"/trash"
+        self.indexes = self.area + b"/index"
+        self.rescued = self.area + b"/rescued"
+        self.healed: dict[int, Entry] = {}
+        """Inodes that were edited in place, and the objects they were until these got others."""
 
     def heal(self, entry: Entry, *, thorough: bool = False, elsewhere: Iterable[bytes] = ()) -> bool:
         """Make sure the object of ``entry`` is intact, rebuilding it if need be: from its own content, which chmod and
@@ -64,7 +69,10 @@ class Store:
 
     def rebuild(self, entry: Entry, content: bytes) -> None:
         """Give the object of ``entry`` a new inode with ``content``. What stands in its place is kept."""
-        self._keep_what_stands_at(self.objects.path(entry))
+        place = self.objects.path(entry)
+        if os.path.lexists(place):
+            self.healed[os.lstat(place).st_ino] = entry
+        self._keep_what_stands_at(place)
         self.objects.replace(entry, content)
 
     def disown(self, entry: Entry) -> None:
@@ -94,9 +102,12 @@ class Store:
 
 def create(root: bytes) -> None:
     """Make an empty store at ``root``, or complete one whose creation was interrupted."""
+    from store import areas
+
     disk.make_private(root)
-    for name in DIRECTORIES:
+    for name in SHARED:
         disk.make_private(os.path.join(root, name))
+    areas.create(root)
     if not os.path.exists(root + b"/VERSION"):
         state_version(root)
 
@@ -106,7 +117,7 @@ def state_version(root: bytes) -> None:
     disk.write_durably(root + b"/VERSION", VERSION)
 
 
-def open_store(root: bytes, *, guard_text_only: bool = False) -> Store:
+def open_store(root: bytes, area: bytes | None = None, *, guard_text_only: bool = False) -> Store:
     """The store at ``root``. Raises StoreError when it is not there or of a version we do not know, Damaged where
     what is there does not say its version."""
     try:
@@ -117,7 +128,7 @@ def open_store(root: bytes, *, guard_text_only: bool = False) -> Store:
         found = b""
     if found != VERSION:
         raise _unknown(os.fsdecode(root), found)
-    return Store(root, guard_text_only=guard_text_only)
+    return Store(root, area, guard_text_only=guard_text_only)
 
 
 def _unknown(root: str, found: bytes) -> StoreError:

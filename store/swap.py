@@ -232,7 +232,7 @@ def _let_go(live: bytes, old: bytes, path: bytes, ino: int) -> None:
 
 def outfit(store: Store, checkout: Checkout, ours: Mapping[bytes, bytes]) -> Checkout:
     """Lay the caller's own files into a ready checkout, so that nothing is left to write when it goes live."""
-    laid = trees.lay_ours(store.root, checkout.path, ours)
+    laid = trees.lay_ours(store.area, checkout.path, ours)
     if not laid:
         return checkout
     checkout = checkout._replace(expected=_settled(checkout, laid, checkout.expected.data))
@@ -276,7 +276,7 @@ def exchange(store: Store, live: bytes, target: bytes) -> None:
 
 def _two_renames(store: Store, live: bytes, target: bytes) -> None:
     """Where the filesystem cannot exchange there is an instant with no live tree; the journal lets recovery end it."""
-    begun = os.path.join(store.root, JOURNAL)
+    begun = os.path.join(store.area, JOURNAL)
     journal.write(begun, live=os.fsdecode(live), target=os.fsdecode(target))
     aside = target + b".aside"
     try:
@@ -297,7 +297,7 @@ def _two_renames(store: Store, live: bytes, target: bytes) -> None:
 def recover_exchange(store: Store, live: bytes) -> bool:
     """Finish an exchange by two renames that was interrupted; returns whether there was one."""
     copied = layered.recover(store, live)
-    begun = os.path.join(store.root, JOURNAL)
+    begun = os.path.join(store.area, JOURNAL)
     words = journal.read(begun)
     if words is None:
         return copied
@@ -328,7 +328,7 @@ def go_live(
     user's files whose place the target needs; they stay set aside.
     """
     carried, taken = carry(live, drift.data, target)
-    trees.lay_ours(store.root, target.path, ours)
+    trees.lay_ours(store.area, target.path, ours)
     for path in one_inode:
         keep_inode(live, target.path, path)
     trees.write_marker(store, target.path, Marker(target.name, position))

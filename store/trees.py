@@ -70,7 +70,7 @@ def read_marker(root: bytes) -> Marker | None:
 def write_marker(store: Store, root: bytes, marker: Marker) -> None:
     """Write the marker durably. What a power cut leaves of that is in the store, never in the tree (:func:`sweep`)."""
     value = {"version": VERSION, "checkout": marker.checkout, "position": marker.position}
-    disk.write_durably(os.path.join(root, MARKER), json.dumps(value).encode() + b"\n", 0o644, made_in=store.root)
+    disk.write_durably(os.path.join(root, MARKER), json.dumps(value).encode() + b"\n", 0o644, made_in=store.area)
 
 
 def lay_ours(made_in: bytes, root: bytes, ours: Mapping[bytes, bytes]) -> list[bytes]:
@@ -210,9 +210,9 @@ def sweep(store: Store, live: bytes, keep: Collection[str] = ()) -> None:
             bury(store, stray.path)
         elif os.fsdecode(stray.name) not in names:
             disk.discard(stray.path)
-    for name in os.listdir(store.root):
+    for name in os.listdir(store.area):
         if name.endswith(b".tmp"):
-            delete(os.path.join(store.root, name))
+            delete(os.path.join(store.area, name))
 
 
 def has_trash(store: Store) -> bool:

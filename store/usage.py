@@ -14,6 +14,7 @@ import time
 from typing import NamedTuple
 
 from store import digest, disk, trees
+from store.areas import ENVIRONMENTS, OWN
 from store.index import RACY, Index
 from store.store import Store
 
@@ -21,7 +22,8 @@ _CLUSTER = 4096
 """What a file's size is rounded up to where only its size is known: the block of ext4, XFS and btrfs."""
 _SPREAD = (b"objects", b"segments", b"pristine")
 """Directories whose files lie in directories of two digits."""
-_FLAT = (b"manifests", b"index", b"rescued", b"trees", b"reserve")
+_FLAT = (b"manifests",)
+_OWN = (*(name for name in OWN if name != b"trash"), b"reserve")
 
 
 class Usage(NamedTuple):
@@ -50,6 +52,7 @@ def _made_of(store: Store, live: Index | None) -> tuple[str, bool]:
     words = [live.digest if live is not None else b""]
     newest = 0
     directories = [os.path.join(store.root, name) for name in _FLAT]
+    directories += [os.path.join(store.area, name) for name in _OWN]
     for name in _SPREAD:
         place = os.path.join(store.root, name)
         directories += [place, *(os.path.join(place, each) for each in sorted(os.listdir(place)))]
@@ -65,7 +68,7 @@ def _made_of(store: Store, live: Index | None) -> tuple[str, bool]:
 
 def _known(store: Store) -> tuple[str, Usage] | None:
     try:
-        value = json.loads(disk.read(store.root + b"/usage.json"))
+        value = json.loads(disk.read(store.area + b"/usage.json"))
         return str(value["made_of"]), Usage(int(value["beyond"]), int(value["within"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -75,7 +78,7 @@ def _remember(store: Store, made_of: str, found: Usage) -> None:
     """Whoever may only read, or has no room, goes without."""
     value = {"made_of": made_of, **found._asdict()}
     try:
-        disk.write_beside(store.root + b"/usage.json", json.dumps(value).encode() + b"\n", durable=False)
+        disk.write_beside(store.area + b"/usage.json", json.dumps(value).encode() + b"\n", durable=False)
     except OSError:
         return
 
@@ -87,7 +90,9 @@ def _beyond(store: Store, live: Index | None) -> int:
     what is in the trash as gone.
     """
     held = {ino for block in live.blocks.values() for ino in block.columns[0]} if live is not None else set()
-    total = _below(store.root, held, but=(store.trees, store.trash))
+    total = _below(store.root, held, but=(store.trees, store.trash, os.path.join(store.root, ENVIRONMENTS)))
+    if store.area != store.root:
+        total += _below(store.area, held, but=(store.trees, store.trash))
     for checkout in trees.ready(store):
         total += sum(disk.allocated_at(os.path.join(checkout.path, path)) for path in checkout.expected.directories)
     return total

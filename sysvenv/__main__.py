@@ -6,6 +6,10 @@ import gc
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from sysvenv.home import Home
+
 
 def main() -> int:
     """Run the command line of this process. Returns its exit code."""
@@ -15,27 +19,27 @@ def main() -> int:
             "directories. It runs in WSL.\n"
         )
         return 1
-    arguments = sys.argv[1:]
-    if os.geteuid() == 0:
-        _step_down()
-    from sysvenv import headstart
+    from sysvenv import headstart, selection
+    from sysvenv.errors import UsageError
 
-    ahead = headstart.for_command(arguments, os.environ)
+    arguments, home = sys.argv[1:], None
+    try:
+        named, arguments = selection.split(arguments)
+        home = selection.select(os.environ, named)
+    except UsageError:
+        arguments = sys.argv[1:]  # no home can be told, and the command says so, if it needs one
+    if home is not None and os.geteuid() == 0:
+        _step_down(home)
+    ahead = headstart.for_command(arguments, home)
     from sysvenv.cli.boundary import run
 
     return run(arguments, ahead)
 
 
-def _step_down() -> None:
+def _step_down(home: Home) -> None:
     """Root works in somebody else's home as that somebody."""
     from sysvenv import owner
-    from sysvenv.errors import UsageError
-    from sysvenv.home import Home
 
-    try:
-        home = Home.default(os.environ)
-    except UsageError:
-        return  # the command itself says that no home can be told
     if owner.of_other(home.root) is not None:
         from sysvenv import rights
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from sysvenv import selection
 from sysvenv.home import Home
 
 _NO = ("", "0", "no", "false", "off")
@@ -16,6 +17,10 @@ class Settings(NamedTuple):
     """What the environment says to a command."""
 
     home: Home
+    user_home: str
+    """HOME: the user's home directory, "" where it is not told."""
+    active: str
+    """VIRTUAL_ENV: the environment that was activated; "" where none was."""
     yes: bool
     """SYSVENV_YES: ask nothing, go on."""
     no_color: bool
@@ -25,11 +30,16 @@ class Settings(NamedTuple):
     """Absolute path of the interpreter sysvenv runs on, symlinks kept: `current/bin/python` stays the newest one."""
 
 
-def read(environ: Mapping[str, str] | None = None) -> Settings:
-    """The settings of `environ`, by default this process's. Raises UsageError where no home can be told."""
+def read(environ: Mapping[str, str] | None = None, home: Home | None = None) -> Settings:
+    """The settings of `environ`, by default this process's, and of the `home` that was told already, if it was.
+
+    Raises UsageError where no home can be told.
+    """
     environ = os.environ if environ is None else environ
     return Settings(
-        home=Home.default(environ),
+        home=selection.select(environ) if home is None else home,
+        user_home=environ.get("HOME", ""),
+        active=environ.get("VIRTUAL_ENV", ""),
         yes=_is_on(environ, "SYSVENV_YES"),
         no_color=no_color(environ),
         path=environ.get("PATH", os.defpath),

@@ -10,14 +10,13 @@ import fcntl
 import os
 
 from store import second as processes
-from sysvenv.errors import UsageError
-from sysvenv.home import Home
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from store.second import Second
+    from sysvenv.home import Home
 
 COMMANDS = frozenset({"undo", "redo", "restore", "clean"})
 """Those that look at every file of the live tree first ..."""
@@ -32,11 +31,18 @@ _MARKER = b'{"version": 1, "checkout": "'
 class HeadStart:
     """What was begun. Whoever is given it goes on with it, or lets it end with the process."""
 
-    __slots__ = ("checkout", "lock", "second", "uv_lock")
+    __slots__ = ("checkout", "home", "lock", "second", "uv_lock")
 
     def __init__(
-        self, lock: int | None = None, uv_lock: int | None = None, checkout: str = "", second: Second | None = None
+        self,
+        home: Home | None = None,
+        lock: int | None = None,
+        uv_lock: int | None = None,
+        checkout: str = "",
+        second: Second | None = None,
     ) -> None:
+        self.home = home
+        """Of the environment the command line speaks of; None where that is still to be told."""
         self.lock = lock
         """The environment's lock, open and held; None where it is still to be taken, or the caller's own."""
         self.uv_lock = uv_lock
@@ -49,19 +55,17 @@ class HeadStart:
 NONE = HeadStart()
 
 
-def for_command(arguments: Sequence[str], environ: Mapping[str, str]) -> HeadStart:
-    """Begin for a command line, if it is one that will look at every file."""
-    if not arguments or arguments[0] not in COMMANDS | READERS or not {"-h", "--help"}.isdisjoint(arguments):
-        return NONE
-    try:
-        home = Home.default(environ)
-        return begin(home) if arguments[0] in COMMANDS else begin_reading(home)
-    except UsageError:
-        return NONE  # no home can be told; the command itself says so
+def for_command(arguments: Sequence[str], home: Home | None) -> HeadStart:
+    """Begin for a command line that speaks of the environment of ``home``, if it will look at every file."""
+    if home is None or not arguments or arguments[0] not in COMMANDS | READERS:
+        return HeadStart(home)
+    if not {"-h", "--help"}.isdisjoint(arguments):
+        return HeadStart(home)
+    return begin(home) if arguments[0] in COMMANDS else begin_reading(home)
 
 
 def begin(home: Home, lock: int | None = None) -> HeadStart:
-    """Begin to audit the live tree of ``home``, if that can be done at once and pays; else NONE.
+    """Begin to audit the live tree of ``home``, if that can be done at once and pays.
 
     ``lock`` is the environment's lock if it is open already.
     """
@@ -83,9 +87,9 @@ def begin(home: Home, lock: int | None = None) -> HeadStart:
     if second is None:
         for each in opened:
             os.close(each)
-        return NONE
+        return HeadStart(home)
     second.begin(live, index)
-    return HeadStart(held[0] if lock is None else None, held[1], checkout, second)
+    return HeadStart(home, held[0] if lock is None else None, held[1], checkout, second)
 
 
 def begin_reading(home: Home) -> HeadStart:
@@ -96,9 +100,9 @@ def begin_reading(home: Home) -> HeadStart:
     except OSError:
         second = None
     if second is None:
-        return NONE
+        return HeadStart(home)
     second.begin(os.fsencode(home.venv), index, rows=False)
-    return HeadStart(checkout=checkout, second=second)
+    return HeadStart(home, checkout=checkout, second=second)
 
 
 def _checkout(home: Home) -> tuple[str, bytes]:
@@ -111,4 +115,4 @@ def _checkout(home: Home) -> tuple[str, bytes]:
     name = start[len(_MARKER) :] if start.startswith(_MARKER) else b""
     if len(name) != 16 or not name.isalnum():
         raise FileNotFoundError
-    return name.decode(), b"%s/index/%s" % (os.fsencode(home.store), name)
+    return name.decode(), b"%s/index/%s" % (os.fsencode(home.area), name)

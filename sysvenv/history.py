@@ -123,6 +123,12 @@ class History:
         except SysvenvError:
             return pruned.Pruned()
 
+    def sweep(self) -> None:
+        """Delete what a kill left half-written. For who holds the lock."""
+        for name in os.listdir(self.home.history):
+            if name.endswith(".tmp"):
+                disk.discard(os.fsencode(f"{self.home.history}/{name}"))
+
     def next_number(self) -> int:
         """The number the next operation gets."""
         numbers = [-1, *self.numbers()]

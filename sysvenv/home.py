@@ -1,4 +1,4 @@
-"""Where everything of one user lies: the home directory of sysvenv and the paths in it."""
+"""Where everything of one environment lies: the home directory of sysvenv and the paths in it."""
 
 # Loaded before anything else is (headstart), so without typing and what that brings in.
 
@@ -13,14 +13,26 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+TRACKED = "/environment"
+"""In the home of a tracked environment: a symlink to that, as an absolute path."""
+
+
 class Home:
-    """A sysvenv home. Built once at the edge and passed down; nothing below asks the environment for it."""
+    """A sysvenv home. Built once at the edge and passed down; nothing below asks the environment for it.
 
-    __slots__ = ("root",)
+    The user's own has its environment and its store in it. That of a tracked environment, below `envs` of the user's,
+    leads to both by symlinks: the environment stays where its project has it, and the store is shared.
+    """
 
-    def __init__(self, root: str) -> None:
+    __slots__ = ("root", "store", "venv")
+
+    def __init__(self, root: str, venv: str = "", store: str = "") -> None:
         self.root = root
         """Absolute path of the home, not resolved: scripts in `venv/bin` carry the path people use."""
+        self.venv = venv or root + "/venv"
+        """The live environment."""
+        self.store = store or root + "/store"
+        """Root of the content store."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Home) and self.root == other.root
@@ -32,9 +44,24 @@ class Home:
         return f"Home({self.root!r})"
 
     @property
-    def venv(self) -> str:
-        """The live environment."""
-        return self.root + "/venv"
+    def is_tracked(self) -> bool:
+        """Whether it looks after an environment elsewhere."""
+        return self.venv != self.root + "/venv"
+
+    @property
+    def own(self) -> Home:
+        """The home of the user's own environment."""
+        return Home.at(os.path.dirname(self.environments)) if self.is_tracked else self
+
+    @property
+    def area(self) -> str:
+        """Where in the store this environment has what it shares with no other."""
+        return f"{self.store}/envs/{os.path.basename(self.root)}" if self.is_tracked else self.store
+
+    @property
+    def environments(self) -> str:
+        """Directory of the homes of tracked environments."""
+        return os.path.dirname(self.root) if self.is_tracked else self.root + "/envs"
 
     @property
     def history(self) -> str:
@@ -57,14 +84,9 @@ class Home:
         return self.root + "/snapshots"
 
     @property
-    def store(self) -> str:
-        """Root of the content store."""
-        return self.root + "/store"
-
-    @property
     def config(self) -> str:
-        """The settings file; need not exist."""
-        return self.root + "/config.toml"
+        """The settings file, one for all environments of a user; need not exist."""
+        return os.path.dirname(self.environments) + "/config.toml"
 
     @property
     def lock(self) -> str:
@@ -73,8 +95,12 @@ class Home:
 
     @classmethod
     def at(cls, path: str) -> Home:
-        """The home at `path`, made absolute without following symlinks. Touches no file."""
-        return cls(os.path.abspath(path))
+        """The home at `path`, made absolute without following symlinks."""
+        root = os.path.abspath(path)
+        try:
+            return cls(root, os.readlink(root + TRACKED), os.readlink(root + "/store"))
+        except OSError:
+            return cls(root)
 
     @classmethod
     def default(cls, environ: Mapping[str, str]) -> Home:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 from store import trees
+from sysvenv.home import Home
 
 # Every start of the venv's Python runs this line, so it only looks for the word in the command line, which
 # costs a microsecond. sys.orig_argv came with Python 3.10; before, the module itself looks. A damaged module
@@ -27,17 +28,22 @@ _PTH = (
 )
 _START = "_sysvenv:start\n"
 _BAKED = 'TOOL_PYTHON = ""'
+_BAKED_HOME = 'HOME = ""'
 _IMPORT = "from sysvenv import pip_gate"
 
 
-def files(tool_python: str, site: bytes) -> dict[bytes, bytes]:
+def files(tool_python: str, site: bytes, home: Home | None = None) -> dict[bytes, bytes]:
     """Tree path -> contents, for a venv whose site-packages is `site` (relative to the venv).
+
+    A venv that lies in its home finds it there; into others the `home` is written.
 
     `tool_python` is the interpreter sysvenv is installed in; it is named here as given, so that a symlink
     (``current/bin/python``) goes on naming the newest tool environment.
     """
     gate = _source("pip_gate.py").replace(_BAKED, f"TOOL_PYTHON = {tool_python!a}", 1)
     module = _source("pip_hook.py").replace(_IMPORT, "import _sysvenv_gate as pip_gate", 1)
+    if home is not None and home.is_tracked:
+        module = module.replace(_BAKED_HOME, f"HOME = {home.root!a}", 1)
     return {
         site + b"/_sysvenv_gate.py": gate.encode(),
         site + b"/_sysvenv.py": module.encode(),
@@ -51,20 +57,20 @@ def _source(name: str) -> str:
         return stream.read()
 
 
-def missing(root: str, site: bytes, tool_python: str) -> list[bytes]:
-    """Tree paths of the hook's files that are absent from the venv `root` or not as `lay` writes them."""
-    return [path for path, content in files(tool_python, site).items() if _read(root, path) != content]
+def missing(home: Home, site: bytes, tool_python: str) -> list[bytes]:
+    """Tree paths of the hook's files that are absent from the home's venv or not as `lay` writes them."""
+    return [path for path, content in files(tool_python, site, home).items() if _read(home.venv, path) != content]
 
 
-def lay(root: str, site: bytes, tool_python: str, store: str) -> list[bytes]:
-    """Write what `missing` names, and return it. `store` is a directory on the same filesystem, to make it in.
+def lay(home: Home, site: bytes, tool_python: str) -> list[bytes]:
+    """Write what `missing` names, and return it.
 
     The modules come before the line that calls them, so there is no instant at which the hook is damaged. Raises
     OSError, and StoreError where site-packages is reached through a symlink.
     """
-    written = trees.lay_ours(os.fsencode(store), os.fsencode(root), files(tool_python, site))
+    written = trees.lay_ours(os.fsencode(home.area), os.fsencode(home.venv), files(tool_python, site, home))
     if any(path.endswith(b".py") for path in written):
-        _drop_bytecode(root, site)
+        _drop_bytecode(home.venv, site)
     return written
 
 

@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import types
 
+HOME = ""  # WRITTEN IN by sysvenv.hook.files: the home of a tracked venv, which lies elsewhere.
 ACTIVE = "SYSVENV_ACTIVE"  # In the environment of P and all below it: the prefix that is being recorded.
 REPORT_PREFIX = "sysvenv-report-"  # Tells our PIP_REPORT (sysvenv.report) from a user's own.
 
@@ -119,7 +120,14 @@ def elsewhere(arguments: "list[str]") -> bool:
 
 
 def managed_home(prefix: str) -> str:
-    """The sysvenv home whose live venv `prefix` is, or "". Never told from $HOME: ``sudo venv/bin/pip``."""
+    """The sysvenv home whose live venv `prefix` is, or "". Never told from $HOME: ``sudo venv/bin/pip``.
+
+    A copy of a tracked venv, or one that was moved, is not the one its home leads to.
+    """
+    if HOME:
+        led = os.path.realpath(os.path.join(HOME, "environment"))
+        known = led == os.path.realpath(prefix) and os.path.isdir(os.path.join(HOME, "history"))
+        return HOME if known else ""
     for path in (prefix, os.path.realpath(prefix)):
         home, name = os.path.split(path)
         if name == "venv" and os.path.isdir(os.path.join(home, "history")):

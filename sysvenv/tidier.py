@@ -15,7 +15,7 @@ import time
 from store.errors import Busy
 from sysvenv import config, environ, retention
 from sysvenv.home import Home
-from sysvenv.operations import collect, recover
+from sysvenv.operations import collect, neighbours
 from sysvenv.operations.session import Context
 
 PATIENCE = 5.0
@@ -33,7 +33,7 @@ def tidy(home: Home) -> bool:
     given_up = time.monotonic() + PATIENCE
     while True:
         try:
-            with recover.enter(context, COMMAND) as session, session.store_lock():
+            with neighbours.at_rest(context, COMMAND) as session, session.store_lock():
                 until = time.monotonic() + BOUND
                 collect.within(session, retention.limits(settings), until=until)
             return True

@@ -6,9 +6,8 @@ import os
 from typing import NamedTuple
 
 from store import disk, trees
-from store import store as stores
 from store.errors import StoreError
-from sysvenv import history
+from sysvenv import history, storage
 from sysvenv.errors import DamageFound, SysvenvError
 from sysvenv.history import History, Operation, Position
 from sysvenv.home import Home
@@ -74,7 +73,7 @@ def _named_by_state(home: Home, position: Position) -> Whereabouts | None:
 
 def _is_kept(home: Home, manifest: str) -> bool:
     try:
-        stores.Store(os.fsencode(home.store)).manifests.read(manifest)
+        storage.of(home).manifests.read(manifest)
     except (StoreError, OSError):
         return False
     return True

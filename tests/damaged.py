@@ -20,6 +20,7 @@ from sysvenv import headstart
 from sysvenv import manifest as manifests
 from sysvenv.cli import boundary
 from sysvenv.history import History
+from sysvenv.home import Home
 
 FAKE_PIP = f"""#!/bin/sh
 '''exec' "${{0%/*}}/python" "$0" "$@"
@@ -113,7 +114,7 @@ class Broken:
     def run(self, *arguments: str) -> Answer:
         """Run a command in this process. However broken a home is, nothing that should not happen may be shown."""
         self._capsys.readouterr()
-        code = boundary.run([*arguments], headstart.for_command([*arguments], os.environ))
+        code = boundary.run([*arguments], headstart.for_command([*arguments], Home.default(os.environ)))
         out, err = self._capsys.readouterr()
         said = f"sysvenv {' '.join(arguments)} (exit {code}):\n{out}\n{err}"
         assert "Traceback" not in out + err and "should not happen" not in out + err, said

@@ -12,13 +12,13 @@ OURS = frozenset({b".sysvenv", b".lock"})
 Fingerprint = dict[bytes, tuple[object, ...]]
 
 
-def fingerprint(root: str | bytes | Path) -> Fingerprint:
+def fingerprint(root: str | bytes | Path, *, ours: bool = False) -> Fingerprint:
     """Path -> kind, mode, mtime_ns and content or target; of directories only the mode, as they are no one's property.
 
-    Our own files are left out: the marker, uv's lock, the hook in site-packages and its bytecode.
+    Without ``ours``, our own files are left out: the marker, uv's lock, the hook in site-packages and its bytecode.
     """
     found: Fingerprint = {}
-    _walk(os.fsencode(root), b"", found)
+    _walk(os.fsencode(root), b"", found, ours)
     return found
 
 
@@ -27,10 +27,10 @@ def environment(root: str | bytes | Path) -> Fingerprint:
     return {path: seen for path, seen in fingerprint(root).items() if b"__pycache__" not in path.split(b"/")}
 
 
-def _walk(root: bytes, directory: bytes, found: Fingerprint) -> None:
+def _walk(root: bytes, directory: bytes, found: Fingerprint, ours: bool) -> None:
     for each in os.scandir(os.path.join(root, directory)):
         path = os.path.join(directory, each.name)
-        if path in OURS or each.name.startswith((b"_sysvenv.", b"_sysvenv_gate.")):
+        if not ours and (path in OURS or each.name.startswith((b"_sysvenv.", b"_sysvenv_gate."))):
             continue
         seen = each.stat(follow_symlinks=False)
         mode = stat.S_IMODE(seen.st_mode)
@@ -38,7 +38,7 @@ def _walk(root: bytes, directory: bytes, found: Fingerprint) -> None:
             found[path] = ("link", seen.st_mtime_ns, os.readlink(each.path))
         elif stat.S_ISDIR(seen.st_mode):
             found[path] = ("directory", mode)
-            _walk(root, path, found)
+            _walk(root, path, found, ours)
         elif stat.S_ISREG(seen.st_mode):
             with open(each.path, "rb") as file:
                 found[path] = ("file", mode, seen.st_mtime_ns, file.read())

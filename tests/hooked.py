@@ -18,6 +18,7 @@ from conftest import interpreters
 from wheels import build_wheel
 
 from sysvenv import hook
+from sysvenv.home import Home
 
 REPOSITORY = Path(__file__).parent.parent
 ALL = ["begin", "meanwhile", "finish"]
@@ -120,6 +121,7 @@ class Managed:
         self.python = str(self.bin / "python")
         self.tool = tool
         (root / "history").mkdir(parents=True)
+        (root / "store").mkdir()
         self.log = root / "log"
         subprocess.run([python, "-I", "-m", "venv", self.venv], check=True)
         (self.site,) = self.venv.glob("lib/python*/site-packages")
@@ -132,7 +134,7 @@ class Managed:
 
     def lay(self) -> None:
         """Put the hook in, as it should be."""
-        hook.lay(str(self.venv), self.tree_site, self.tool, str(self.venv.parent))
+        hook.lay(Home.at(str(self.root)), self.tree_site, self.tool)
 
     def environment(self, **extra: str) -> dict[str, str]:
         """Of a pip to be started, with the given variables on top."""

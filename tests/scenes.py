@@ -26,6 +26,7 @@ from wheels import build_wheel
 from store import disk
 from sysvenv import headstart
 from sysvenv.cli import boundary
+from sysvenv.home import Home
 
 SYSVENV = str(Path(sys.executable).parent / "sysvenv")
 
@@ -113,7 +114,7 @@ class Scene:
         for number, descriptor in enumerate((null, output, errors)):
             os.dup2(descriptor, number)
         sys.stdin, sys.stdout, sys.stderr = (io.TextIOWrapper(io.FileIO(n, "rw"[n > 0])) for n in range(3))
-        code = boundary.run(arguments, headstart.for_command(arguments, os.environ))
+        code = boundary.run(arguments, headstart.for_command(arguments, Home.default(os.environ)))
         sys.stdout.flush()
         sys.stderr.flush()
         return code

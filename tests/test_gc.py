@@ -316,6 +316,14 @@ def test_what_a_killed_gc_left_of_records_goes(home: Tiny) -> None:
     assert not list((home.root / "history").glob("00[0-5]_*"))
 
 
+def test_what_a_kill_left_half_written_goes(home: Tiny) -> None:
+    """A record that was being written when the power went is nobody's."""
+    half = Path(home.home.history, "009_after.json.4711.tmp")
+    half.write_text("{")
+    gc(home)
+    assert not half.exists()
+
+
 def test_late_writes_into_a_tree_that_goes(home: Tiny) -> None:
     """What a program wrote into a replaced tree is kept when gc gives the tree up."""
     rewind.undo(home.context, 3)

@@ -21,6 +21,7 @@ from sysvenv.cli import plain
 from sysvenv.cli.boundary import run
 from sysvenv.cli.table import COMMANDS
 from sysvenv.headstart import HeadStart
+from sysvenv.home import Home
 from sysvenv.operations import look, rewind
 from sysvenv.operations.session import Session
 
@@ -67,7 +68,7 @@ def test_the_commands_it_is_for_are_commands() -> None:
 @pytest.mark.parametrize("command", ["undo", "status"])
 def test_an_undo_goes_on_from_it(home: Environment, command: str) -> None:
     """Both locks are held while it looks, the session takes them over, and all are free afterwards."""
-    ahead = headstart.for_command([command], {"SYSVENV_HOME": home.home.root})
+    ahead = headstart.for_command([command], home.home)
     assert ahead.second is not None
     locks = [home.home.lock, home.home.venv + "/.lock"]
     assert [is_held(path) for path in locks] == [command == "undo"] * 2
@@ -104,7 +105,7 @@ def test_a_wrong_guess_does_no_harm(home: Environment, trouble: str) -> None:
     value = json.loads(marker.read_text())
     if trouble == "marker":
         marker.write_text(json.dumps(dict(reversed(value.items()))))
-        assert headstart.begin(home.home) is headstart.NONE
+        assert headstart.begin(home.home).second is None
     ahead = headstart.begin(home.home)
     if trouble == "index":
         Path(home.home.store, "index", value["checkout"]).unlink()
@@ -122,7 +123,7 @@ def test_it_waits_for_nobody(home: Environment, held: str) -> None:
     with open(os.path.join(home.home.root, held)) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         opened = len(os.listdir("/proc/self/fd"))
-        assert headstart.begin(home.home) is headstart.NONE
+        assert headstart.begin(home.home).second is None
         assert len(os.listdir("/proc/self/fd")) == opened
 
 
@@ -153,7 +154,8 @@ def test_the_callers_own_lock_is_used(home: Environment) -> None:
 )
 def test_there_is_none_where_it_makes_no_sense(arguments: list[str], environ: dict[str, str]) -> None:
     """Other commands, help, no home: whatever there is to say is said later, by the command itself."""
-    assert headstart.for_command(arguments, environ) is headstart.NONE
+    home = Home.default(environ) if "SYSVENV_HOME" not in environ else None
+    assert headstart.for_command(arguments, home).second is None
 
 
 # --- the plain forms -----------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ import pytest
 from hooked import ALL, Managed, children, drain, lock_is_free, start, wait_for
 
 from sysvenv import hook, pip_gate, pip_hook
+from sysvenv.home import Home
 
 pytest_plugins = ["managed"]
 
@@ -310,7 +311,7 @@ def _bare_venv(place: Path) -> str:
 @pytest.mark.parametrize("how", BROKEN)
 def test_pip_runs_with_a_broken_tool(one: Managed, tmp_path: Path, how: str) -> None:
     """A tool that is missing, damaged or silent costs one line, and a hanging one its time-out."""
-    hook.lay(str(one.venv), one.tree_site, BROKEN[how](tmp_path), str(one.venv.parent))
+    hook.lay(Home.at(str(one.root)), one.tree_site, BROKEN[how](tmp_path))
     module = one.site / "_sysvenv_gate.py"
     text = module.read_text()
     assert "START_SECONDS = 20.0" in text
@@ -550,25 +551,27 @@ def test_pip_sees_the_same_process_group_and_terminal(one: Managed) -> None:
 def test_lay_writes_only_what_differs_and_remove_takes_it_all(tmp_path: Path) -> None:
     """Never through an inode that another tree may share; afterwards nothing of ours is left."""
     site = b"lib/python3.12/site-packages"
-    target = tmp_path / site.decode()
+    home, venv = Home.at(str(tmp_path)), tmp_path / "venv"
+    target = venv / site.decode()
     target.mkdir(parents=True)
+    (tmp_path / "store").mkdir()
     names = ["_sysvenv.pth", "_sysvenv.py", "_sysvenv.start", "_sysvenv_gate.py"]
-    assert len(hook.missing(str(tmp_path), site, "/tool")) == 4
-    assert len(hook.lay(str(tmp_path), site, "/tool", str(tmp_path))) == 4
-    assert (sorted(os.listdir(target)), hook.missing(str(tmp_path), site, "/tool")) == (names, [])
-    assert hook.lay(str(tmp_path), site, "/tool", str(tmp_path)) == []
+    assert len(hook.missing(home, site, "/tool")) == 4
+    assert len(hook.lay(home, site, "/tool")) == 4
+    assert (sorted(os.listdir(target)), hook.missing(home, site, "/tool")) == (names, [])
+    assert hook.lay(home, site, "/tool") == []
     os.link(target / "_sysvenv_gate.py", tmp_path / "twin")
     (target / "__pycache__").mkdir()
     for module in ("_sysvenv", "_sysvenv_gate"):
         (target / f"__pycache__/{module}.cpython-312.pyc").write_bytes(b"old")
-    assert hook.lay(str(tmp_path), site, "/it's \\ odd\udcff", str(tmp_path)) == [site + b"/_sysvenv_gate.py"]
+    assert hook.lay(home, site, "/it's \\ odd\udcff") == [site + b"/_sysvenv_gate.py"]
     assert b"'/tool'" in (tmp_path / "twin").read_bytes()
     assert os.listdir(target / "__pycache__") == []
     scope: dict[str, object] = {}
     exec(compile((target / "_sysvenv_gate.py").read_text(), "_sysvenv_gate.py", "exec"), scope)
     assert scope["TOOL_PYTHON"] == "/it's \\ odd\udcff"
-    hook.remove(str(tmp_path), site)
-    hook.remove(str(tmp_path), site)
+    hook.remove(str(venv), site)
+    hook.remove(str(venv), site)
     assert os.listdir(target) == ["__pycache__"]
 
 

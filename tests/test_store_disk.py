@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from store import disk, errors
+from store import areas, disk, errors
 from store import store as stores
 from store.errors import StoreError
 
@@ -173,7 +173,7 @@ def test_a_store_is_made_once_and_completed(tmp_path):
     os.rmdir(tmp_path / "store/trash")
     stores.create(root)
     assert (tmp_path / "store/objects/x").exists()
-    assert sorted(os.listdir(root)) == sorted([*stores.DIRECTORIES, b"VERSION"])
+    assert sorted(os.listdir(root)) == sorted([*stores.SHARED, *areas.OWN, b"VERSION"])
     assert stores.open_store(root, guard_text_only=True).guard_text_only
 
 

@@ -15,6 +15,8 @@ from sysvenv.errors import SysvenvError, UsageError
 if TYPE_CHECKING:
     import click
 
+    from sysvenv.home import Home
+
 INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""
 
@@ -45,7 +47,7 @@ def run(arguments: list[str], ahead: headstart.HeadStart = headstart.NONE) -> in
             traceback.print_exception(error)
         problem = explain(error)
     try:
-        _tell(problem, arguments)
+        _tell(problem, arguments, ahead.home)
         if sys.stdout is not None:
             sys.stdout.flush()
     except OSError:
@@ -108,19 +110,21 @@ def _of_the_system(error: OSError) -> Problem:
     return Problem(f"{error.strerror}{where}.", "Run: sysvenv doctor", 1)
 
 
-def _tell(problem: Problem, arguments: list[str]) -> None:
+def _tell(problem: Problem, arguments: list[str], home: "Home | None") -> None:
     """On stderr; or, for a program that asked for JSON, on stdout. (It may be the options that were wrong.)"""
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     if "--json" in options:
         from sysvenv.render import envelope
 
         command = next((word for word in arguments if not word.startswith("-")), "")
-        sys.stdout.write(envelope.failure(command, *problem) + "\n")
+        about = home.venv if home is not None else ""
+        sys.stdout.write(envelope.failure(command, *problem, environment=about) + "\n")
         return
     from sysvenv.render import failure
     from sysvenv.render.screen import Screen
 
-    failure.error(Screen.on(sys.stderr, no_color=environ.no_color()), problem.message, problem.hint)
+    about = home.venv if home is not None and home.is_tracked else ""
+    failure.error(Screen.on(sys.stderr, no_color=environ.no_color()), problem.message, problem.hint, about)
 
 
 def _tolerate_any_text() -> None:

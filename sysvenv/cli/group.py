@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
-from sysvenv import __version__
+from sysvenv import __version__, environ, selection
 from sysvenv.cli.table import COMMANDS
 from sysvenv.errors import UsageError
+from sysvenv.headstart import HeadStart
 
 
 class LazyGroup(click.Group):
@@ -60,9 +61,10 @@ def _unknown(name: str) -> UsageError:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
     epilog="sysvenv COMMAND --help explains a command. pip runs as always: pip install NAME",
 )
+@click.option("-C", "path", metavar="PATH", help="Speak of that tracked environment, or of that project's.")
 @click.version_option(__version__, "-V", "--version", message="sysvenv %(version)s")
 @click.pass_context
-def sysvenv(context: click.Context) -> None:
+def sysvenv(context: click.Context, path: str | None) -> None:
     """Undo for pip install.
 
     Every pip install into your personal environment is recorded; undo, redo and
@@ -73,5 +75,7 @@ def sysvenv(context: click.Context) -> None:
       pip install -U numpy     # something breaks
       sysvenv undo             # all is as it was before
     """
+    if path is not None:
+        context.obj = HeadStart(selection.select(environ.everything(), path))
     if context.invoked_subcommand is None:
         click.echo(context.get_help())

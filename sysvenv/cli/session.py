@@ -12,7 +12,7 @@ from sysvenv import environ, headstart, owner
 from sysvenv.config import Config
 from sysvenv.environ import Settings
 from sysvenv.errors import SysvenvError
-from sysvenv.render import failure
+from sysvenv.render import failure, words
 from sysvenv.render.screen import Screen
 
 if TYPE_CHECKING:
@@ -64,21 +64,42 @@ class Session(NamedTuple):
         """stderr."""
         return Screen.on(sys.stderr, self.config.ui.color, self.settings.no_color)
 
-    def show(self, result: Result, draw: Callable[[Screen, Result], None], error: SysvenvError | None = None) -> int:
-        """Print the result, by `draw` or as JSON. Returns the exit code; that of `error` if a check found one."""
+    def show(
+        self,
+        result: Result,
+        draw: Callable[[Screen, Result], None],
+        error: SysvenvError | None = None,
+        *,
+        of: str | None = None,
+    ) -> int:
+        """Print the result, by `draw` or as JSON. Returns the exit code; that of `error` if a check found one.
+
+        It is `of` an environment, the session's unless another is given, or "" for none; where there are several,
+        that is said first.
+        """
         code = error.exit_code if error is not None else 0
+        environment = self.settings.home.venv if of is None else of
         if not self.json:
             failure.warnings(self.errors, self.warnings)
-            draw(Screen.on(sys.stdout, self.config.ui.color, self.settings.no_color), result)
+            screen = Screen.on(sys.stdout, self.config.ui.color, self.settings.no_color)
+            if environment and self._is_one_of_several:
+                screen.line((f"In {words.place(environment, self.settings.user_home)}:", "dim"))
+            draw(screen, result)
             return code
         from sysvenv.render import envelope
 
         if error is None:
-            text = envelope.success(self.command, result, self.warnings)
+            text = envelope.success(self.command, result, self.warnings, environment)
         else:
-            text = envelope.failure(self.command, error.message, error.hint, code, self.warnings, result)
+            text = envelope.failure(self.command, error.message, error.hint, code, self.warnings, result, environment)
         sys.stdout.write(text + "\n")
         return code
+
+    @property
+    def _is_one_of_several(self) -> bool:
+        """Whether somebody could think that this is about another environment."""
+        home, active = self.settings.home, self.settings.active
+        return home.is_tracked or bool(active and active != home.venv) or os.path.isdir(home.environments)
 
     def agreed(self, question: str) -> bool:
         """Whether somebody at a terminal says yes; True where there is nobody to ask."""
@@ -112,6 +133,6 @@ def open_session(
     command: str, ahead: headstart.HeadStart, *, json: bool = False, wait: bool = True, yes: bool = False
 ) -> Session:
     """A session with the settings of this process."""
-    settings = environ.read()
+    settings = environ.read(home=ahead.home)
     config, warnings = configs.load_if_sound(settings.home.config)
     return Session(command, settings, config, warnings, json, wait, yes or settings.yes, ahead)

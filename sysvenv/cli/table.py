@@ -18,6 +18,7 @@ class Entry(NamedTuple):
 
 _DAILY, _STATES, _CARE = "Every day", "States to switch between", "Setting up and looking after"
 _TRAVEL = "From machine to machine"
+_PROJECTS = "Environments of projects"
 
 COMMANDS = {
     "undo": Entry("sysvenv.cli.undo", "Take back the last operation, or the last N.", _DAILY),
@@ -32,6 +33,9 @@ COMMANDS = {
     "share": Entry("sysvenv.cli.share", "Put a snapshot into one file for another machine.", _TRAVEL),
     "import": Entry("sysvenv.cli.import_", "Take in what share wrote, or a list of packages.", _TRAVEL),
     "export": Entry("sysvenv.cli.export", "List what a snapshot holds, for pip, uv and others.", _TRAVEL),
+    "track": Entry("sysvenv.cli.track", "Record a project's environment too.", _PROJECTS),
+    "untrack": Entry("sysvenv.cli.untrack", "Leave a plain environment.", _PROJECTS),
+    "envs": Entry("sysvenv.cli.envs", "List all environments sysvenv looks after.", _PROJECTS),
     "init": Entry("sysvenv.cli.init", "Make the environment, or take over the one there is.", _CARE),
     "doctor": Entry("sysvenv.cli.doctor", "Check everything, and put right what can be.", _CARE),
     "verify": Entry("sysvenv.cli.verify", "Read every file again and compare it with its digest.", _CARE),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from store import disk, trees
 from store.errors import StoreError
 from store.store import Store
-from sysvenv import dists, history, manifest, pruned, snapshots, whereabouts
+from sysvenv import dists, history, manifest, pruned, snapshots, storage, whereabouts
 from sysvenv.dists import Change
 from sysvenv.errors import DamageFound, SysvenvError
 from sysvenv.history import History
@@ -175,7 +175,7 @@ def _left_by(records: History, number: int) -> str:
 
 def _packages(home: Home, old: str, new: str) -> tuple[Change, ...]:
     """How two states differ in packages; nothing where one of them is lost."""
-    kept = Store(os.fsencode(home.store)).manifests
+    kept = storage.of(home).manifests
     try:
         before, after = (manifest.distributions(kept.read(name)) if name else [] for name in (old, new))
     except (StoreError, SysvenvError, OSError):
@@ -185,7 +185,7 @@ def _packages(home: Home, old: str, new: str) -> tuple[Change, ...]:
 
 def _marker(home: Home) -> Iterator[Problem]:
     """A marker that is a copy of another tree's would give both one index."""
-    live, store = os.fsencode(home.venv), Store(os.fsencode(home.store))
+    live, store = os.fsencode(home.venv), storage.of(home)
     marker = trees.read_marker(live)
     path = os.path.join(live, trees.MARKER)
     if marker is None:

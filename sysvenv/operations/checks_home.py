@@ -6,11 +6,10 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 
-from store import disk, swap
+from store import areas, disk, swap
 from store import store as stores
 from store.errors import Damaged, StoreError
-from store.store import Store
-from sysvenv import config
+from sysvenv import config, storage
 from sysvenv.errors import SysvenvError
 from sysvenv.home import Home
 from sysvenv.operations import checks_history
@@ -92,26 +91,28 @@ def _configuration(home: Home) -> Problem:
 
 
 def _store(home: Home) -> Iterator[Problem]:
-    root = os.fsencode(home.store)
     try:
-        stores.open_store(root)
+        storage.opened(home)
     except Damaged as error:
         yield Problem(Finding("error", "store", error.message, FIX), early=lambda: _state_version(home))
     except StoreError as error:
         yield Problem(Finding("error", "store", error.message, error.hint))
         return
-    lost = [name for name in stores.DIRECTORIES if not os.path.isdir(os.path.join(root, name))]
+    shared, own = (os.fsencode(place) for place in (home.store, home.area))
+    directories = [*(os.path.join(shared, name) for name in stores.SHARED), *(os.path.join(own, n) for n in areas.OWN)]
+    lost = [place for place in directories if not os.path.isdir(place)]
     if lost:
+        missing = some(os.path.relpath(place, shared) for place in lost)
 
         def complete() -> str:
-            for name in lost:
-                if os.path.lexists(place := os.path.join(root, name)):
+            for place in lost:
+                if os.path.lexists(place):
                     disk.set_aside(place)
-            stores.create(root)
+            storage.create(home)
             return "They were made anew, empty."
 
         yield Problem(
-            Finding("error", "store", f"Directories of the store are missing: {some(lost)}.", FIX), early=complete
+            Finding("error", "store", f"Directories of the store are missing: {missing}.", FIX), early=complete
         )
     else:
         yield fine("store", "The store has a version this sysvenv reads.")
@@ -119,7 +120,7 @@ def _store(home: Home) -> Iterator[Problem]:
 
 def _state_version(home: Home) -> str:
     """Only of a store whose manifests are of the version this sysvenv reads, as far as there are any."""
-    store = Store(os.fsencode(home.store))
+    store = storage.of(home)
     for name in store.manifests.names():
         try:
             store.manifests.read(name)
@@ -171,7 +172,7 @@ def _one_filesystem(home: Home) -> Problem:
 
 def _unfinished(home: Home) -> Iterator[Problem]:
     """What a session that is killed leaves lying; the next one that takes the lock clears it away."""
-    store = Store(os.fsencode(home.store))
-    if os.path.lexists(os.path.join(store.root, swap.JOURNAL)):
+    store = storage.of(home)
+    if os.path.lexists(os.path.join(store.area, swap.JOURNAL)):
         finding = Finding("error", "trees", "An exchange of trees was cut off half-way.", FIX)
         yield Problem(finding, repair=lambda session: "It is finished.")

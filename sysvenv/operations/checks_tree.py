@@ -10,6 +10,7 @@ from store.errors import StoreError
 from sysvenv import dists, history, hook, venv
 from sysvenv.dists import Distribution
 from sysvenv.errors import SysvenvError
+from sysvenv.home import Home
 from sysvenv.operations import checks_python, checks_ready, keep, look, status
 from sysvenv.operations.findings import Finding
 from sysvenv.operations.problems import FIX, Problem, fine, some
@@ -33,7 +34,7 @@ def examine(context: Context, session: Session, path_env: str, *, busy: str) -> 
     if python is not None and present:
         found = _distributions(session.home.venv, python)
         if venv.interpreter_present(python):
-            yield _pip(session.home.venv, found)
+            yield _pip(session.home, found)
         yield _hook(context, python)
         yield from _duplicates(found)
         if not busy:
@@ -56,10 +57,13 @@ def _distributions(root: str, python: Interpreter) -> list[Distribution]:
     return [dists.read_distribution(root, place) for place in places]
 
 
-def _pip(root: str, found: list[Distribution]) -> Problem:
+def _pip(home: Home, found: list[Distribution]) -> Problem:
     """Whether pip could run, as far as its files tell."""
+    root = home.venv
     ways = f"Run: sysvenv undo, if it went just now; or {root}/bin/python -m ensurepip"
     pip = next((distribution for distribution in found if distribution.name == "pip"), None)
+    if pip is None and home.is_tracked:
+        return fine("pip", "There is none in this environment; uv, or another pip, works on it from outside.")
     if pip is None:
         return Problem(Finding("error", "pip", "There is no pip in the environment.", ways))
     tree = os.fsencode(root)
@@ -88,12 +92,12 @@ def _started_by(script: str) -> str:
 
 def _hook(context: Context, python: Interpreter) -> Problem:
     root, site = context.home.venv, python.site.encode()
-    missing = hook.missing(root, site, context.tool_python)
+    missing = hook.missing(context.home, site, context.tool_python)
     if not missing:
         return fine("hook", "pip is recorded: the hook is in place and current.")
 
     def lay(session: Session) -> str:
-        hook.lay(root, site, context.tool_python, context.home.store)
+        hook.lay(context.home, site, context.tool_python)
         return "It is laid now."
 
     absent = [path for path in missing if not os.path.lexists(os.path.join(os.fsencode(root), path))]

@@ -7,13 +7,13 @@ import time
 from typing import NamedTuple
 
 from store import census, gc, swap, trees, usage
-from store.errors import Damaged
+from store.errors import Damaged, StoreError
 from store.gc import KEPT, Marked, Plan
 from store.trees import Standing
-from sysvenv import history, snapshots
+from sysvenv import tracked
 from sysvenv.errors import DamageFound
 from sysvenv.history import Operation, Position
-from sysvenv.operations import recover
+from sysvenv.operations import neighbours, roots
 from sysvenv.operations.results import Collected
 from sysvenv.operations.session import Context, Session
 from sysvenv.retention import Choice, Limits, choose
@@ -36,7 +36,7 @@ def collect(context: Context, most: Limits, dry_run: bool = False) -> Collected:
     Stays: the present state, what undo and redo need next, every snapshot, and all operations within the limits.
     Raises DamageFound, and deletes nothing, where it cannot be told what is needed.
     """
-    with recover.enter(context, COMMAND) as session, session.store_lock():
+    with neighbours.at_rest(context, COMMAND) as session, session.store_lock():
         return within(session, most, dry_run)
 
 
@@ -64,7 +64,10 @@ def within(session: Session, most: Limits, dry_run: bool = False, until: float =
     )
     if not dry_run:
         rescued = [path for tree, _ in plan.trees for path in _rescue(session, tree)]
+        session.history.sweep()
         session.history.prune(decision.prune, now)
+        for area in tracked.abandoned(session.home):
+            trees.bury(session.store, area)
         swept = gc.apply(session.store, plan, until)
         found = found._replace(**swept._asdict(), rescued=tuple(map(os.fsdecode, rescued)))
     return found._replace(seconds=time.perf_counter() - started)
@@ -86,7 +89,10 @@ def _needed(session: Session, operations: list[Operation]) -> set[int]:
 
 
 def _decide(session: Session, operations: list[Operation], choice: Choice, most: Limits) -> _Decision:
-    claims = _kept_states(session)
+    try:
+        claims = dict.fromkeys(roots.kept(session) | neighbours.needed(session), KEPT)
+    except (DamageFound, StoreError) as error:
+        raise _stopped(error.message) from error
     turn = {number: rank for rank, number in enumerate(choice.spare, 1)}
     for operation in operations:
         if operation.number not in choice.prune:
@@ -117,25 +123,6 @@ def _fit(session: Session, marked: Marked, spare: int, size: int) -> tuple[int, 
         else:
             few = middle + 1
     return few, max(0, beyond - marked.plan(few + 1).freed - size)
-
-
-def _kept_states(session: Session) -> dict[str, int]:
-    """The states that stay whatever the limits: the present one, what redo brings back, the snapshots."""
-    names = _of_position(session.position) | _of_marker(session)
-    names |= {snapshots.read(session.home, name).manifest for name in snapshots.names(session.home)}
-    return dict.fromkeys(names, KEPT)
-
-
-def _of_position(position: Position) -> set[str]:
-    return {position.manifest, *(undone.manifest for undone in position.undone)}
-
-
-def _of_marker(session: Session) -> set[str]:
-    """The states the live tree's marker names, if they are what a lost HEAD would be made of again."""
-    marker = trees.read_marker(session.live)
-    position = history.position_carried(marker.position) if marker else None
-    numbers = session.history.numbers()
-    return _of_position(position) if position is not None and numbers and numbers[-1] <= position.newest else set()
 
 
 def _steps(position: Position, operations: list[Operation]) -> int:

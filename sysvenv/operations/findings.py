@@ -27,7 +27,9 @@ class Status(NamedTuple):
     """How many operations redo could bring back."""
     snapshots: int
     path_problem: str
-    """Empty when the venv's bin comes first on PATH; else one sentence."""
+    """Empty when the venv's bin comes first on PATH, or need not; else one sentence."""
+    tracked: bool
+    """Whether it is a project's environment, which is activated instead."""
     store_bytes: int
     """What the store takes beyond the live environment: allocated bytes of inodes the environment does not hold."""
     venv_bytes: int
@@ -45,6 +47,31 @@ class Status(NamedTuple):
     notes: tuple[str, ...] = ()
     base: str = ""
     """Absolute path of the interpreter it was made from."""
+
+
+class Environment(NamedTuple):
+    """A line of `sysvenv envs`."""
+
+    name: str
+    """Of its home; empty for the user's own."""
+    venv: str
+    home: str
+    state: str
+    """One of "own", "tracked", "gone" (moved or deleted), or "untracked": of these two the history is left."""
+    current: bool = False
+    """Whether this command speaks of it."""
+    python: str = ""
+    python_present: bool = False
+    distributions: int = 0
+    operations: int = 0
+    last: Operation | None = None
+    """The operation it stands at."""
+    size: int | None = None
+    """Allocated bytes of the live tree; None where that cannot be told."""
+    alone: int | None = None
+    """Allocated bytes that would be free without it and its history."""
+    trouble: str = ""
+    """A sentence where something cannot be read."""
 
 
 class Finding(NamedTuple):
@@ -124,6 +151,8 @@ class Space(NamedTuple):
     """Files only history and redo need."""
     snapshots: int
     """Files snapshots need, and the environment does not have."""
+    others: int
+    """Files only other environments need."""
     copies: int
     """Pristine copies."""
     trees: int
@@ -144,7 +173,7 @@ class Space(NamedTuple):
     @property
     def beyond(self) -> int:
         """What goes when the store goes."""
-        files = self.history + self.snapshots + self.copies + self.states + self.unclaimed
+        files = self.history + self.snapshots + self.others + self.copies + self.states + self.unclaimed
         return files + self.trees + self.indexes + self.trash + self.rest
 
 

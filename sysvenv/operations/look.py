@@ -4,12 +4,11 @@ import os
 from collections.abc import Collection
 
 from store import capture, trees
-from store import store as stores
 from store.capture import Observed
 from store.row import rows_of
 from store.scan import Drift
 from store.trees import Checkout
-from sysvenv import dists, manifest, owner, whereabouts
+from sysvenv import dists, manifest, owner, storage, whereabouts
 from sysvenv.dists import Distribution
 from sysvenv.errors import SysvenvError
 from sysvenv.operations.results import FileCounts
@@ -28,7 +27,7 @@ def glance(context: Context) -> Session:
     owner.refuse_strangers(home)
     session = Session(context, "")
     text_only = context.config.store.guard == "text"
-    session.store = stores.open_store(os.fsencode(home.store), guard_text_only=text_only)
+    session.store = storage.opened(home, guard_text_only=text_only)
     marker = trees.read_marker(session.live)
     session.name = marker.checkout if marker else trees.new_name()
     if session.name != context.ahead.checkout:

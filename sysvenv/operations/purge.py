@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 from store import trees
-from store.store import Store
+from sysvenv import storage
 from sysvenv.home import Home
 
 
@@ -14,7 +12,7 @@ def empty_trash(home: Home) -> bool:
 
     It may be killed at any time: the next purge goes on.
     """
-    store = Store(os.fsencode(home.store))
+    store = storage.of(home)
     try:
         if not trees.has_trash(store):
             return False

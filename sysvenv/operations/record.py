@@ -1,9 +1,10 @@
 """Recording: one pip run, from the audit before it to the record of what it did."""
 
+import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sysvenv import dists, history, redact
+from sysvenv import dists, history, redact, selection
 from sysvenv.history import Operation
 from sysvenv.operations import keep, recover, spare
 from sysvenv.operations.capture import Captured
@@ -37,8 +38,9 @@ class Outcome(NamedTuple):
 class Recording:
     """A pip run being recorded. The session's lock is held from begin to finish."""
 
-    def __init__(self, session: Session, operation: Operation, external: Operation | None) -> None:
+    def __init__(self, session: Session, operation: Operation, external: Operation | None, hint: str = "") -> None:
         self.session = session
+        self._hint = hint
         self.operation = operation
         self.external = external
         self._ahead: Captured | None = None
@@ -68,7 +70,8 @@ class Recording:
             rolled_back = operation is not None and self._roll_back(status)
         finally:
             session.leave()
-        return Recorded(operation, self.external, rolled_back, tuple(session.notes))
+        notes = [*session.notes, self._hint] if operation is not None and self._hint else session.notes
+        return Recorded(operation, self.external, rolled_back, tuple(notes))
 
     def _roll_back(self, status: str) -> bool:
         """Take a failed or interrupted pip back at once, if the configuration says so."""
@@ -92,7 +95,17 @@ def begin(context: Context, lock_fd: int | None, command: Command, environ: Mapp
     except BaseException:
         session.leave()
         raise
-    return Recording(session, operation, external)
+    return Recording(session, operation, external, _hint(session, command.cwd, environ))
+
+
+def _hint(session: Session, cwd: str, environ: Mapping[str, str]) -> str:
+    """For who stands in a project and takes its environment for the active one."""
+    if session.home.is_tracked or environ.get("VIRTUAL_ENV") or not cwd:
+        return ""
+    for place in selection.candidates(cwd)[1:]:
+        if os.path.lexists(place + "/pyvenv.cfg") and os.path.realpath(place) != os.path.realpath(session.home.venv):
+            return f"This went into your own environment: {os.path.relpath(place, cwd)} of this project is not active."
+    return ""
 
 
 def origins_of(report: dict[str, Any] | None) -> dict[str, dict[str, Any]]:

@@ -49,6 +49,28 @@ class Switched(NamedTuple):
     """What the switch did; None of a plan."""
 
 
+class Tracked(NamedTuple):
+    """The outcome of track."""
+
+    home: str
+    """Where its history lies."""
+    moved_from: str
+    """Where the environment was when it was last looked after; empty where it did not move."""
+    initialised: Initialised
+
+
+class Untracked(NamedTuple):
+    """The outcome of untrack."""
+
+    venv: str
+    home: str
+    """Where its history lies, or lay."""
+    was_there: bool
+    """Whether the environment was still in its place."""
+    purged: bool
+    notes: tuple[str, ...] = ()
+
+
 class Recorded(NamedTuple):
     """The outcome of a pip run under the hook."""
 

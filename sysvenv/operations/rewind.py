@@ -51,7 +51,9 @@ def restore(context: Context, target: str, dry_run: bool = False) -> Rewound:
     """Switch to a snapshot, or to the state recorded for an operation (``@N``). An operation of its own."""
 
     def attempt(session: Session) -> Rewound:
-        name = snapshots.resolve(context.home, session.history, target)
+        from sysvenv.operations import borrow
+
+        name = borrow.resolve(session, target, dry_run=dry_run)
         return switch(session, history.RESTORE, target, name, ["sysvenv", "restore", target], dry_run)
 
     return under_lock(context, f"sysvenv restore {target}", attempt)

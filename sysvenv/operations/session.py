@@ -7,7 +7,6 @@ from types import TracebackType
 from typing import NamedTuple
 
 from store import audit, capture, layout, lock, reserve, swap, trees
-from store import store as stores
 from store.errors import StoreError
 from store.index import Index
 from store.lock import Holder, Lock, OnWait
@@ -16,7 +15,7 @@ from store.row import Seen, rows_of
 from store.scan import DATA, OURS, TRACKED, Drift, survey, unchanged
 from store.store import Store
 from store.trees import Checkout
-from sysvenv import history, hook, kinds, manifest, owner, venv
+from sysvenv import history, hook, kinds, manifest, owner, storage, venv
 from sysvenv.config import Config
 from sysvenv.errors import DamageFound, SysvenvError
 from sysvenv.headstart import NONE, UV_LOCK, HeadStart
@@ -102,6 +101,10 @@ class Session:
         """Let go of the locks. What was buried meanwhile is deleted behind our back."""
         if self.is_open:
             reserve.hold(self.store)
+            if self.store.healed:
+                from sysvenv.operations import leaks
+
+                leaks.mend(self.home, self.store.healed)
         if self.context.on_note is not None:
             for note in self.notes:
                 self.context.on_note(note)
@@ -143,7 +146,7 @@ class Session:
         if odd := self.odd_place():
             raise DamageFound(odd, "Run: sysvenv doctor --fix, which sets it aside, then: sysvenv undo")
         text_only = self.context.config.store.guard == "text"
-        self.store = stores.open_store(os.fsencode(self.home.store), guard_text_only=text_only)
+        self.store = storage.opened(self.home, guard_text_only=text_only)
         self.is_open = True
         reserve.release_if_full(self.store)
         if swap.recover_exchange(self.store, self.live):
@@ -312,7 +315,7 @@ class Session:
 
     def ours(self, python: Interpreter | None) -> dict[bytes, bytes]:
         """The files of ours that belong into a tree with that interpreter."""
-        return hook.files(self.context.tool_python, python.site.encode()) if python else {}
+        return hook.files(self.context.tool_python, python.site.encode(), self.home) if python else {}
 
     def is_environment(self, path: bytes) -> bool:
         """Whether a changed path makes an operation; bytecode does not."""

@@ -6,8 +6,8 @@ import os
 import time
 
 from store import disk, room
-from store import store as stores
-from sysvenv import history, hook, manifest, owner, snapshots, venv
+from store.errors import StoreError
+from sysvenv import history, hook, manifest, owner, selection, snapshots, storage, venv
 from sysvenv.errors import DamageFound, SysvenvError
 from sysvenv.headstart import UV_LOCK
 from sysvenv.history import INIT, History, Operation, Position
@@ -39,6 +39,8 @@ def initialise(context: Context, wanted: Wanted | None = None, dry_run: bool = F
             venv.create(home.venv, wanted.base.path if wanted else None)
         _first_operation(context)
     laid = lay_ours(context) if os.path.lexists(home.venv) else []
+    if not home.is_tracked:
+        _renew_hooks(context)
     switched = switch_python.switch(context, wanted) if wanted and outcome == "switched" else None
     with recover.enter(context, "sysvenv init") as session:
         interpreter = manifest.interpreter(session.recorded)
@@ -103,9 +105,16 @@ def lay_ours(context: Context) -> list[str]:
     root = context.home.venv
     site = venv.site_packages(root)
     os.close(os.open(os.path.join(os.fsencode(root), UV_LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644))
-    return [
-        os.path.join(root, os.fsdecode(path)) for path in hook.lay(root, site, context.tool_python, context.home.store)
-    ]
+    return [os.path.join(root, os.fsdecode(path)) for path in hook.lay(context.home, site, context.tool_python)]
+
+
+def _renew_hooks(context: Context) -> None:
+    """Of tracked environments too: this may be a newer sysvenv. What is wrong with one of them, it says itself."""
+    for home in selection.tracked(context.home):
+        try:
+            hook.lay(home, venv.site_packages(home.venv), context.tool_python)
+        except (SysvenvError, StoreError, OSError):
+            continue
 
 
 def _refuse_odd_place(path: str) -> None:
@@ -128,7 +137,7 @@ def _make_home(context: Context) -> None:
         os.chmod(root, 0o755)  # whatever the umask: nobody else is to write there
     disk.probe_links(root, root)
     store, sample = os.fsencode(home.store), os.fsencode(home.venv) + b"/pyvenv.cfg"
-    stores.create(store)
+    storage.create(home)
     disk.probe_links(sample if os.path.lexists(sample) else root, store)
     for directory in (home.history, home.snapshots):
         disk.make_private(os.fsencode(directory))

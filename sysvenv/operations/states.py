@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from sysvenv import snapshots
 from sysvenv.errors import SysvenvError
+from sysvenv.operations import neighbours
 from sysvenv.operations.session import Session
 
 LIVE = "the environment"
 
 
 def named(session: Session) -> dict[str, list[str]]:
-    """Manifest -> its names: "the environment", "@3", "before @3" (what undo goes back to), "snapshot ml"."""
+    """Manifest -> its names: "the environment", "@3", "before @3" (what undo goes back to), "snapshot ml"; those of
+    other environments that share the store come with the name of that: "shop: @3"."""
+    found = _named(session)
+    for other in neighbours.glances(session):
+        for manifest, names in _named(other).items():
+            found.setdefault(manifest, []).extend(f"{neighbours.name(other.home)}: {each}" for each in names)
+    return found
+
+
+def _named(session: Session) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
 
     def name(manifest: str, words: str) -> None:

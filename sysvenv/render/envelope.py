@@ -1,6 +1,6 @@
 """The JSON that programs get: one object on one stream, whatever happened.
 
-    {"sysvenv": 1, "command": "undo", "ok": true, "result": {...}, "warnings": [...]}
+    {"sysvenv": 1, "command": "undo", "environment": PATH, "ok": true, "result": {...}, "warnings": [...]}
     {"sysvenv": 1, "command": "undo", "ok": false, "error": {"message", "hint", "exit_code"}, "warnings": [...]}
 
 A check that found damage has both a result and an error. Times are seconds since the epoch.
@@ -18,20 +18,31 @@ VERSION = 1
 """Grows when a field changes its meaning or goes; new fields may come at any time."""
 
 
-def success(command: str, result: object, warnings: Sequence[str]) -> str:
-    """The envelope of a result, one of the frozen ones or a dict of them."""
-    return _text({"sysvenv": VERSION, "command": command, "ok": True, "result": result, "warnings": list(warnings)})
+def success(command: str, result: object, warnings: Sequence[str], environment: str = "") -> str:
+    """The envelope of a result, one of the frozen ones or a dict of them. `environment` is the one it is about."""
+    return _text({**_head(command, environment, ok=True), "result": result, "warnings": list(warnings)})
 
 
 def failure(
-    command: str, message: str, hint: str, exit_code: int, warnings: Sequence[str] = (), result: object = None
+    command: str,
+    message: str,
+    hint: str,
+    exit_code: int,
+    warnings: Sequence[str] = (),
+    result: object = None,
+    environment: str = "",
 ) -> str:
     """The envelope of an error; with the result of a check that found something."""
-    value: dict[str, object] = {"sysvenv": VERSION, "command": command, "ok": False}
+    value = _head(command, environment, ok=False)
     if result is not None:
         value["result"] = result
     value["error"] = {"message": message, "hint": hint, "exit_code": exit_code}
     return _text({**value, "warnings": list(warnings)})
+
+
+def _head(command: str, environment: str, *, ok: bool) -> dict[str, object]:
+    about = {"environment": environment} if environment else {}
+    return {"sysvenv": VERSION, "command": command, **about, "ok": ok}
 
 
 def _text(value: dict[str, object]) -> str:

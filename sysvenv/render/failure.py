@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from store.lock import Holder
 
 
-def error(screen: Screen, message: str, hint: str) -> None:
-    """Write an error and what to do about it (may be "")."""
+def error(screen: Screen, message: str, hint: str, environment: str = "") -> None:
+    """Write an error and what to do about it (may be ""), and of which environment, if that is not the user's own."""
     screen.paragraph(words.sentence(message), style="red", first="sysvenv: ", indent="  ")
+    if environment:
+        screen.line((f"  In {words.plain(environment)}.", "dim"))
     if hint:
         text = words.plain(hint)
         screen.paragraph(text[:1].upper() + text[1:], indent="  ")

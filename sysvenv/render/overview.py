@@ -23,12 +23,9 @@ def status(screen: Screen, result: Status) -> None:
         _fact(screen, "Python", f"{python}; the interpreter it was made from is gone", "red")
     _fact(screen, "Packages", f"{result.distributions:,} ({result.requested:,} requested)")
     _fact(screen, "History", _history(result))
-    _fact(
-        screen,
-        "PATH",
-        result.path_problem or "the environment comes first",
-        "yellow" if result.path_problem else "",
-    )
+    if not result.tracked:
+        found = result.path_problem or "the environment comes first"
+        _fact(screen, "PATH", found, "yellow" if result.path_problem else "")
     store = f"{words.size(result.store_bytes)} beyond the {words.size(result.venv_bytes)} of the environment"
     _fact(screen, "Store", store)
     _unrecorded(screen, result)

@@ -74,6 +74,7 @@ def space(screen: Screen, result: Space) -> None:
     for label, number, meaning in (
         ("  history", result.history, f"only the {words.count(result.operations, 'operation')} need it"),
         ("  snapshots", result.snapshots, "they need it, and history perhaps"),
+        ("  others", result.others, "other environments need it: sysvenv envs"),
         ("  second copies", result.copies, "guard against edits in place"),
         ("  ready trees", result.trees, f"{words.count(result.tree_count, 'tree')}, for the next undo or restore"),
         ("  indexes", result.indexes, "what each file was when last looked at"),

@@ -72,6 +72,13 @@ def plain(text: str) -> str:
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
+def place(path: str, user_home: str) -> str:
+    """A path as people write it, with ~ for their home directory."""
+    if user_home and path.startswith(user_home.rstrip("/") + "/"):
+        path = "~" + path[len(user_home.rstrip("/")) :]
+    return plain(path)
+
+
 def printable_lines(text: str) -> list[str]:
     """The lines of a text file, tabs kept, all else that cannot be shown escaped."""
     return ["\t".join(plain(part) for part in line.split("\t")) for line in text.split("\n")]

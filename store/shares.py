@@ -1,0 +1,67 @@
+"""Shares: what each of the environments that use a store takes, and what of that it alone takes."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from store import census, disk
+from store.areas import ENVIRONMENTS
+from store.store import SHARED, Store
+
+
+class Share(NamedTuple):
+    """Allocated bytes."""
+
+    live: int
+    """The live tree, the user's files in it included."""
+    alone: int
+    """What would be free without this environment: its live tree, trees and history, as far as no other needs it."""
+
+
+def measure(store: Store, claims: Mapping[str, int], places: Mapping[int, tuple[bytes, bytes]]) -> dict[int, Share]:
+    """The share of each bit. ``claims`` are those on manifests, ``places`` the live tree and the area of each bit.
+
+    Asks for every inode of the store and of the live trees once. Raises Damaged when a claimed state cannot be read.
+    """
+    found = census.take(store, claims, lambda one, other: one | other)
+    alone: Counter[int] = Counter()
+    shared: set[int] = set()
+    for held in found.files:
+        try:
+            status = os.lstat(held.path)
+        except FileNotFoundError:
+            continue
+        shared.add(status.st_ino)
+        if held.claim in places:
+            alone[held.claim] += disk.allocated(status)
+    shares = {}
+    for bit, (live, area) in places.items():
+        seen: set[int] = set()
+        size = sum(disk.allocated(status) for status in _walk(live, seen))
+        own = sum(disk.allocated(status) for status in _walk(live, set(shared)))
+        above = {os.path.join(area, name) for name in (*SHARED, ENVIRONMENTS)}
+        own += sum(disk.allocated(status) for status in _walk(area, shared | seen, above))
+        shares[bit] = Share(size, alone[bit] + own)
+    return shares
+
+
+def _walk(root: bytes, seen: set[int], but: frozenset[bytes] | set[bytes] = frozenset()) -> Iterator[os.stat_result]:
+    """The status of a directory and all below it, each inode once: those ``seen`` are left out, those found added."""
+    waiting = [root]
+    while waiting:
+        place = waiting.pop()
+        if place in but:
+            continue
+        try:
+            status = os.lstat(place)
+            if stat.S_ISDIR(status.st_mode):
+                waiting += (entry.path for entry in os.scandir(place))
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            continue
+        if status.st_ino not in seen:
+            seen.add(status.st_ino)
+            yield status

@@ -1,0 +1,26 @@
+"""Roots: the states that stay whatever the limits of history."""
+
+from __future__ import annotations
+
+from store import trees
+from sysvenv import history, snapshots
+from sysvenv.history import Position
+from sysvenv.operations.session import Session
+
+
+def kept(session: Session) -> set[str]:
+    """The present state, what redo brings back, and the snapshots. Raises DamageFound where a label cannot be read."""
+    names = _of_position(session.position) | _of_marker(session)
+    return names | {snapshots.read(session.home, name).manifest for name in snapshots.names(session.home)}
+
+
+def _of_position(position: Position) -> set[str]:
+    return {position.manifest, *(undone.manifest for undone in position.undone)}
+
+
+def _of_marker(session: Session) -> set[str]:
+    """The states the live tree's marker names, if they are what a lost HEAD would be made of again."""
+    marker = trees.read_marker(session.live)
+    position = history.position_carried(marker.position) if marker else None
+    numbers = session.history.numbers()
+    return _of_position(position) if position is not None and numbers and numbers[-1] <= position.newest else set()
