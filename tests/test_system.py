@@ -235,12 +235,10 @@ def test_which_home_a_command_speaks_of(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 
 def test_system_is_an_option_before_the_command() -> None:
-    """It is set for this process and all below it; behind the command it is the command's."""
-    environ: dict[str, str] = {}
-    assert selection.select(["status", "--system"], environ) == ["status", "--system"]
-    assert environ == {}
-    assert selection.select(["--system", "status", "--json"], environ) == ["status", "--json"]
-    assert environ == {"SYSVENV_HOME": homes.SYSTEM}
+    """Behind the command it is the command's."""
+    assert selection.split(["status", "--system"]) == ("", ["status", "--system"])
+    assert selection.split(["--system", "status", "--json"]) == (homes.SYSTEM, ["status", "--json"])
+    assert selection.select({"HOME": "/h"}, homes.SYSTEM).root == homes.SYSTEM
     misplaced = boundary.explain(click.NoSuchOption("--system", ctx=click.Context(click.Command("status"))))
     assert "before the command" in misplaced.message and misplaced.exit_code == 2
 

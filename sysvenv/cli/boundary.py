@@ -91,10 +91,10 @@ def _usage(error: "click.ClickException") -> Problem:
 
     context = error.ctx if isinstance(error, click.UsageError) else None
     path = context.command_path if context is not None else "sysvenv"
-    if isinstance(error, click.NoSuchOption) and error.option_name == "--system":
-        return Problem(
-            "--system stands before the command.", f"Run: sysvenv --system {path.removeprefix('sysvenv ')}", 2
-        )
+    if isinstance(error, click.NoSuchOption) and error.option_name in ("--system", "-C"):
+        option, command = error.option_name, path.removeprefix("sysvenv ")
+        place = " PATH" if option == "-C" else ""
+        return Problem(f"{option} stands before the command.", f"Run: sysvenv {option}{place} {command}", 2)
     return Problem(error.format_message(), f"Run: {path} --help", UsageError.exit_code)
 
 
