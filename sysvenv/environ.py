@@ -17,6 +17,8 @@ class Settings(NamedTuple):
     """What the environment says to a command."""
 
     home: Home
+    own: Home
+    """The home of the user's own, also where root speaks of the system's."""
     user_home: str
     """HOME: the user's home directory, "" where it is not told."""
     active: str
@@ -38,6 +40,7 @@ def read(environ: Mapping[str, str] | None = None, home: Home | None = None) -> 
     environ = os.environ if environ is None else environ
     return Settings(
         home=selection.select(environ) if home is None else home,
+        own=Home.of_user(environ),
         user_home=environ.get("HOME", ""),
         active=environ.get("VIRTUAL_ENV", ""),
         yes=_is_on(environ, "SYSVENV_YES"),

@@ -13,11 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-TRACKED = "/environment"
-"""In the home of a tracked environment: a symlink to that, as an absolute path."""
-
 SYSTEM = "/opt/system-python"
 """The home of the environment that everybody on a machine may use and only root may change."""
+TRACKED = "/environment"
+"""In the home of a tracked environment: a symlink to that, as an absolute path."""
 
 
 class Home:
@@ -104,7 +103,7 @@ class Home:
     @property
     def mode(self) -> int:
         """Permission bits of history, snapshots and store, and of all directories in the store."""
-        return 0o755 if os.path.dirname(self.environments) == SYSTEM else 0o700
+        return 0o755 if self.is_system else 0o700
 
     @property
     def remedy(self) -> str:
@@ -122,25 +121,31 @@ class Home:
 
     @classmethod
     def default(cls, environ: Mapping[str, str]) -> Home:
-        """The home `SYSVENV_HOME` names, else `~/.local/python-packages`; for root, where there is one, the system's.
+        """The user's home; for root the system's, where there is one.
 
-        Not where root has an environment of its own on PATH, as then `pip` means that one. Raises UsageError for
-        a relative SYSVENV_HOME (it would mean another home in each directory), and where no home directory of
-        the user can be told.
+        Not where root names a home or has an environment of its own on PATH, as then `pip` means that one. Raises
+        UsageError as `of_user`.
+        """
+        own, system = cls.of_user(environ), cls(SYSTEM)
+        named = environ.get("SYSVENV_HOME", "")
+        if named or os.geteuid() != 0 or own._is_on(environ.get("PATH", "")) or not os.path.isdir(system.history):
+            return own
+        return system
+
+    @classmethod
+    def of_user(cls, environ: Mapping[str, str]) -> Home:
+        """The home `SYSVENV_HOME` names, else `~/.local/python-packages`.
+
+        Raises UsageError for a relative SYSVENV_HOME (it would mean another home in each directory), and
+        where no home directory of the user can be told.
         """
         named = environ.get("SYSVENV_HOME", "")
-        if named:
-            path = _expanded(named, environ)
-            if not os.path.isabs(path):
-                raise UsageError(f"SYSVENV_HOME is not an absolute path: {named}", "give it with a leading /")
+        path = _expanded(named or "~/.local/python-packages", environ)
+        if os.path.isabs(path):
             return cls.at(path)
-        path = _expanded("~/.local/python-packages", environ)
-        if not os.path.isabs(path):
-            raise UsageError("cannot tell your home directory", "set HOME or SYSVENV_HOME")
-        own, system = cls.at(path), cls(SYSTEM)
-        if os.geteuid() == 0 and os.path.isdir(system.history) and not own._is_on(environ.get("PATH", "")):
-            return system
-        return own
+        if named:
+            raise UsageError(f"SYSVENV_HOME is not an absolute path: {named}", "give it with a leading /")
+        raise UsageError("cannot tell your home directory", "set HOME or SYSVENV_HOME")
 
     def _is_on(self, path_env: str) -> bool:
         """Whether PATH leads to the programs of the live environment."""

@@ -36,7 +36,7 @@ def select(environ: Mapping[str, str], named: str = "") -> Home:
     if named == SYSTEM:
         return Home.at(SYSTEM)
     own = Home.default(environ)
-    others = tracked(own)
+    others = tracked(Home.of_user(environ))
     if named:
         return _named(named, own, others)
     if not others:

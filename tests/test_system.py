@@ -286,6 +286,22 @@ def test_guests_change_nothing(machine: Everybody) -> None:
 
 
 @root
+def test_roots_projects_are_roots_own(machine: Everybody) -> None:
+    """What root tracks goes to a store in root's home, which no user reads; `envs` shows the system's to all."""
+    project = machine.home(ROOT) / "shop"
+    machine.shell(ROOT, f"mkdir '{project}'; cd '{project}'; python3 -m venv --without-pip .venv; sysvenv track")
+    assert not machine.at("/opt/system-python/envs").exists()
+    assert (machine.home(ROOT) / ".local/python-packages/store").stat().st_mode & 0o777 == 0o700
+    said = machine.shell(ROOT, f"cd '{project}'; sysvenv envs; sysvenv status")
+    assert "~/shop/.venv" in said and "/opt/system-python/venv" in said
+    assert "for everybody" in " ".join(said.split()), said
+    assert machine.shell(ROOT, "sysvenv status").startswith("In /opt/system-python/venv:")
+    guests = machine.shell(ALICE, "sysvenv envs")
+    assert "/opt/system-python/venv" in guests and "shop" not in guests
+    machine.shell(ROOT, f"sysvenv untrack --purge '{project}'")
+
+
+@root
 def test_guests_have_no_way_in(machine: Everybody) -> None:
     """Nothing of the system's can be written, moved or locked by a user, and second copies are closed to all."""
     before = machine.state(*OURS)

@@ -25,5 +25,5 @@ def command(session: Session) -> int:
     from sysvenv.operations import environments as operation
 
     user_home = session.settings.user_home
-    found = operation.environments(session.context)
+    found = operation.environments(session.projects)
     return session.show(found, lambda screen, each: environments.table(screen, each, user_home), of="")

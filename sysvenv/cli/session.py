@@ -60,6 +60,13 @@ class Session(NamedTuple):
         )
 
     @property
+    def projects(self) -> "Context":
+        """The same for what is about tracked environments: root's are in a home of root's, not in the system's, which
+        everybody reads."""
+        home = self.settings.home
+        return self.context._replace(home=self.settings.own if home.is_system else home)
+
+    @property
     def errors(self) -> Screen:
         """stderr."""
         return Screen.on(sys.stderr, self.config.ui.color, self.settings.no_color)
@@ -99,7 +106,9 @@ class Session(NamedTuple):
     def _is_one_of_several(self) -> bool:
         """Whether somebody could think that this is about another environment."""
         home, active = self.settings.home, self.settings.active
-        return home.is_tracked or bool(active and active != home.venv) or os.path.isdir(home.environments)
+        if home.is_tracked or home.is_system or os.path.isdir(home.environments):
+            return True
+        return bool(active) and active != home.venv
 
     def agreed(self, question: str) -> bool:
         """Whether somebody at a terminal says yes; True where there is nobody to ask."""

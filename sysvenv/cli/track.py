@@ -30,5 +30,5 @@ def command(session: Session, path: str) -> int:
     """
     from sysvenv.operations import tracking
 
-    result = tracking.track(session.context, path, session.settings.active)
+    result = tracking.track(session.projects, path, session.settings.active)
     return session.show(result, environments.tracked, of=result.initialised.venv)

@@ -30,5 +30,5 @@ def command(session: Session, path: str, purge: bool) -> int:
 
     if purge and not session.agreed("Delete its history? It cannot be brought back."):
         raise click.Abort
-    result = tracking.untrack(session.context, path, session.settings.active, purge)
+    result = tracking.untrack(session.projects, path, session.settings.active, purge)
     return session.show(result, environments.untracked, of=result.venv)

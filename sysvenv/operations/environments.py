@@ -9,21 +9,21 @@ from store.errors import StoreError
 from sysvenv import manifest, tracked, venv
 from sysvenv.errors import SysvenvError
 from sysvenv.headstart import NONE
-from sysvenv.home import Home
+from sysvenv.home import SYSTEM, Home
 from sysvenv.operations import look, roots
 from sysvenv.operations.findings import Environment
 from sysvenv.operations.session import Context, Session
 
 
 def environments(context: Context) -> tuple[Environment, ...]:
-    """The user's own first, then the tracked ones by name; with those of which only the history is left."""
-    own = context.home.own
-    known = [own] if os.path.isdir(own.history) else []
+    """The user's own first, then the tracked ones by name, with those of which only the history is left; and last the
+    system's."""
+    own, system = context.home.own, Home.at(SYSTEM)
     sessions: dict[Home, Session] = {}
     told = []
-    for home in [*known, *tracked.every(own)]:
+    for home in [*filter(_has_begun, [own]), *tracked.every(own), *filter(_has_begun, [system])]:
         try:
-            sessions[home] = look.glance(context._replace(home=home, ahead=NONE))
+            sessions[home] = look.glance(context._replace(home=home, ahead=NONE), guests=True)
             told.append(_described(sessions[home], current=home == context.home))
         except (SysvenvError, StoreError, OSError) as error:
             told.append(Environment(_name(home), home.venv, home.root, _state(home), trouble=str(error)))
@@ -54,6 +54,10 @@ def _described(session: Session, *, current: bool) -> Environment:
     )
 
 
+def _has_begun(home: Home) -> bool:
+    return os.path.isdir(home.history)
+
+
 def _name(home: Home) -> str:
     return os.path.basename(home.root) if home.is_tracked else ""
 
@@ -63,6 +67,8 @@ def _state(home: Home) -> str:
         return "untracked"
     if not os.path.isdir(home.venv):
         return "gone"
+    if home.is_system:
+        return "system"
     return "tracked" if home.is_tracked else "own"
 
 

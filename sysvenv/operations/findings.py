@@ -57,7 +57,7 @@ class Environment(NamedTuple):
     venv: str
     home: str
     state: str
-    """One of "own", "tracked", "gone" (moved or deleted), or "untracked": of these two the history is left."""
+    """One of "own", "tracked", "system", "gone" (moved or deleted) or "untracked": of these two history is left."""
     current: bool = False
     """Whether this command speaks of it."""
     python: str = ""

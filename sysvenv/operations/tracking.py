@@ -88,7 +88,7 @@ def _store(own: Home, place: str) -> str:
     """Where its store is; made, and tried, if need be."""
     store = tracked.store_for(own, place)
     parent = os.path.dirname(store)
-    disk.make_directory(os.fsencode(parent), 0o755 if parent == own.root else 0o700)
+    disk.make_directory(os.fsencode(parent), 0o755 if parent == own.root else own.mode)
     if os.lstat(parent).st_uid != os.geteuid():
         raise SysvenvError(f"{parent} belongs to another user.", "Remove it, or move the project.")
     disk.make_directory(os.fsencode(store), own.mode)

@@ -48,9 +48,10 @@ def table(screen: Screen, result: Sequence[Environment], user_home: str, now: fl
         sizes = ""
         if each.size is not None and each.alone is not None:
             sizes = f"  {words.size(each.size):>9}, alone {words.size(each.alone)}"
-        style = "bold" if each.state in ("own", "tracked") else "yellow"
+        style = "bold" if each.state in ("own", "tracked", "system") else "yellow"
         screen.line((f"{mark} ", "green"), (place.ljust(width), style), (sizes, "dim"))
-        screen.paragraph(_holds(each, now), style="dim", indent="    ")
+        holds = _holds(each, now) + (", for everybody" if each.state == "system" else "")
+        screen.paragraph(holds, style="dim", indent="    ")
         if each.trouble:
             screen.paragraph(words.sentence(each.trouble), style="yellow", indent="    ")
         if each.state in ("gone", "untracked"):
