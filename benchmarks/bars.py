@@ -81,6 +81,8 @@ BARS = (
     Bar("disk/50-operations", "disk beside the ML venv after 50 one-package operations", 25, unit="%"),
     Bar("disk/text/adopted", 'the same with store.guard = "text" after adoption', 12, unit="%"),
     Bar("disk/text/50-operations", 'the same with store.guard = "text" after 50 operations', 15, unit="%"),
+    Bar("sharing/restore", "disk of ten environments with one stack / one, filled by restore", 1.5),
+    Bar("sharing/uv", "disk of ten environments with one stack / one, filled by uv", 1.5),
     Bar("disk/reflinks/adopted", "the same where blocks can be shared, after adoption", 4, unit="%"),
     Bar("disk/reflinks/50-operations", "the same where blocks can be shared, after 50 operations", 4, unit="%"),
     Bar("memory/undo/ml", "peak memory of undo, ML venv", 45, unit="MB"),

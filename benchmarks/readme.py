@@ -138,6 +138,12 @@ def _sentences(document: Document) -> list[str]:
             f"History takes {ratios['disk/adopted']:.0f} % of the venv's disk at first, "
             f"{ratios['disk/50-operations']:.0f} % after 50 operations."
         )
+    if "sharing/pip" in ratios:
+        lines.append(
+            f"Ten environments with one stack take {times(ratios['sharing/restore'])} the disk of one when `sysvenv "
+            f"restore` fills them, {times(ratios['sharing/uv'])} when uv does; {times(ratios['sharing/pip'])} when pip "
+            "does, which writes each file anew."
+        )
     verdicts = report.verdicts(document)
     missed = [
         f"{bar.what} {report.shown(value, bar)} ({report.limit(bar)})" for bar, value in verdicts if not bar.met(value)

@@ -19,6 +19,8 @@ from store.tree import DIRECTORY, LINK, Entry
 
 WORTH_A_FORK = 2000
 """Files below which a second process costs more than it saves."""
+WORTH_A_LOOK = 500
+"""Files from which on the tables of all archives are read: what another environment has already is not kept again."""
 FILE_WEIGHS = 30_000
 """Opening, linking and listing a file takes about as long as compressing this many bytes."""
 
@@ -80,7 +82,10 @@ class Taken(NamedTuple):
 def take_in(store: Store, root: bytes, portions: Sequence[Portion], facts: Facts) -> Taken:
     """Keep what stands below ``root``. Raises StoreError, before anything is written, where the disk has no room."""
     _refuse_if_short(store, portions, facts)
-    if sum(len(portion.paths) for portion in portions) < WORTH_A_FORK or not fork.worth_it():
+    count = sum(len(portion.paths) for portion in portions)
+    if count >= WORTH_A_LOOK and not store.pristine.shares_blocks():
+        facts = facts._replace(held={*facts.held, *store.pristine.names()})
+    if count < WORTH_A_FORK or not fork.worth_it():
         return _Intake(store, root, facts).take(portions)
     weights = [facts.weight(portion) for portion in portions]
     heaviest_first = sorted(range(len(portions)), key=lambda number: -weights[number])

@@ -20,8 +20,8 @@ FOREIGN = "foreign"
 MISPLACED = "misplaced"
 """Something else than a directory where a directory belongs."""
 
-_AREA = {*OWN, b"reserve", b"usage.json", b"exchange.json", b"copying.json", OWNER}
-_TOP = {*SHARED, *_AREA, b"VERSION", b"lock", ENVIRONMENTS}
+_AREA = {*OWN, b"usage.json", b"exchange.json", b"copying.json", OWNER}
+_TOP = {*SHARED, *_AREA, b"VERSION", b"lock", b"reserve", ENVIRONMENTS}
 _SPREAD = {
     b"objects": re.compile(rb"[0-9a-f]{30}\.[0-7]{4}\.-?[0-9]+(\.[0-9]+)?"),
     b"segments": re.compile(rb"[0-9a-f]{30}"),

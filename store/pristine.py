@@ -73,6 +73,10 @@ class Pristine:
         """Whether a copy of the content with that digest is kept, as far as tables tell; it is not read."""
         return os.path.lexists(self.copy_path(content)) or content in self._known_members()
 
+    def names(self) -> Iterable[str]:
+        """The digests of all contents in archives, as far as their tables can be read."""
+        return self._known_members().keys()
+
     def archives(self) -> Iterator[bytes]:
         """The path of every archive."""
         for directory, directories, files in os.walk(self.root):

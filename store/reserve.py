@@ -12,7 +12,7 @@ SIZE = 1 << 16
 
 def hold(store: Store) -> None:
     """Set the reserve aside, or complete it; on a disk that is full it stays as it is."""
-    directory = store.area + b"/reserve"
+    directory = store.root + b"/reserve"
     try:
         os.makedirs(directory, mode=0o700, exist_ok=True)
         for number in range(len(os.listdir(directory)), FILES):
@@ -32,6 +32,6 @@ def release_if_full(store: Store) -> None:
     few_inodes = found.f_files > 0 and found.f_favail < FILES
     if found.f_bavail * found.f_frsize >= FILES * SIZE and not few_inodes:
         return
-    directory = store.area + b"/reserve"
+    directory = store.root + b"/reserve"
     for name in os.listdir(directory) if os.path.isdir(directory) else ():
-        os.unlink(os.path.join(directory, name))
+        disk.discard(os.path.join(directory, name))  # another environment may be at it too

@@ -22,8 +22,8 @@ _CLUSTER = 4096
 """What a file's size is rounded up to where only its size is known: the block of ext4, XFS and btrfs."""
 _SPREAD = (b"objects", b"segments", b"pristine")
 """Directories whose files lie in directories of two digits."""
-_FLAT = (b"manifests",)
-_OWN = (*(name for name in OWN if name != b"trash"), b"reserve")
+_FLAT = (b"manifests", b"reserve")
+_OWN = tuple(name for name in OWN if name != b"trash")
 
 
 class Usage(NamedTuple):

@@ -14,6 +14,7 @@ SCENARIOS = {
     "recording": "what sysvenv adds to pip install; beside plain pip",
     "startup": "status, history, --help, --version, and python -c pass with the hook",
     "growth": "undo, redo, restore, recording, audit and adoption from 1 k to 200 k files, and with long histories",
+    "sharing": "disk of ten environments with one stack beside that of one; filled by restore, uv and pip",
     "cost": "disk and memory after adoption, 50 operations, 100 snapshots; beside full copies and cp -al farms",
 }
 QUICK = {"gate": "what `--quick` measures: 1 k, 9 k and 20 k synthetic files against the floor and against plain pip"}
