@@ -99,6 +99,19 @@ def test_what_has_a_copy_already_is_not_archived_again(world):
     assert not any(name.endswith(b".zst") for name in taken.new)
 
 
+@pytest.mark.parametrize(("least", "more"), [(1, 0), (10**6, 1)])
+def test_what_another_archive_holds_is_looked_for_where_there_is_much(world, monkeypatch, least, more):
+    """The same content in another tree, with another time: no second archive, unless asking would not pay."""
+    if world.store.pristine.shares_blocks():
+        pytest.skip("copies take no space here")
+    monkeypatch.setattr(intake, "WORTH_A_LOOK", least)
+    for tree, mtime in ((b"/one", DAY), (b"/two", DAY + 1)):
+        root = world.root + tree
+        intake.take_in(world.store, root, *portions_of(root, {b"pkg/m.py": File(b"x\n", mtime=mtime)}))
+    assert len(list(world.store.pristine.archives())) == 1 + more
+    assert world.store.pristine.read(digest.of_bytes(b"x\n")) == b"x\n"
+
+
 def test_a_portion_that_is_empty_in_the_end_has_no_segment(world):
     """The last file of a distribution vanished while it was looked at."""
     root = world.root + b"/one"
