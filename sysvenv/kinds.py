@@ -39,6 +39,9 @@ _SITE_FILES = (b".pth", b".start", b".egg-link")
 # Where environments have directories of their own; elsewhere an empty directory is the user's.
 _SKELETON = (b"lib", b"lib64", b"bin", b"include", b"share", b"etc")
 
+# What venv (from 3.13 on), virtualenv and uv put into the root.
+_ROOT_FILES = (b"pyvenv.cfg", b".gitignore", b"CACHEDIR.TAG")
+
 _HOOK_FILES = (b"_sysvenv.pth", b"_sysvenv.start", b"_sysvenv.py", b"_sysvenv_gate.py")
 
 _METADATA_DIRS = (b".dist-info/", b".egg-info/", b".egg/")
@@ -77,7 +80,7 @@ class Classifier:
             return ENVIRONMENT if S_ISLNK(mode) else DATA
         if path.endswith(b".pyc") or in_cache(path):
             return ENVIRONMENT if self._is_sourceless(path) else BYTECODE
-        if path.startswith(b"bin/") or path == b"pyvenv.cfg":
+        if path.startswith(b"bin/") or path in _ROOT_FILES:
             return ENVIRONMENT
         if path.startswith(self._below_site) and _is_code(path[len(self._below_site) :]):
             return ENVIRONMENT

@@ -196,7 +196,6 @@ def test_made_anew_by_hand(before: Environment) -> None:
     build_wheel(env.wheels, "data", "1.0", {"data/model.txt": "of the package"})
     subprocess.run([sys.executable, "-m", "pip", "--python", env.venv / "bin/python", "install", "-q", "data"],
                    check=True, env={**os.environ, "SYSVENV": "0"})  # fmt: skip
-    (env.venv / ".gitignore").unlink(missing_ok=True)  # of no distribution, so it would count as the user's
     new = fingerprint(env.venv)
     told = status.status(env.context, "", check=True)
     assert [change.name for change in told.changed if change.after] == ["data"]

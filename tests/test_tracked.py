@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import tripwire
 from effort import Effort
-from fingerprint import fingerprint
+from fingerprint import Fingerprint, fingerprint
 from scenes import SYSVENV, Answer
 from tally import Count
 from tripwire import KILL, Wire
@@ -126,20 +126,43 @@ def test_a_tracked_environment_is_recorded_and_undone(user: User) -> None:
     assert sorted(os.listdir(user.packages)) == ["envs", "store"]
 
 
-@pytest.mark.parametrize("maker", ["uv", "virtualenv"])
+MAKERS = {"uv": ["venv", "--offline", "--python", sys.executable], "virtualenv": ["--no-download", "--no-setuptools"]}
+
+
+@pytest.mark.parametrize("maker", MAKERS)
 def test_whoever_made_it(user: User, maker: str) -> None:
-    """uv's and virtualenv's environments are tracked like venv's."""
-    program = shutil.which(maker)
+    """uv's environments and virtualenv's, which are Poetry's too: the same disasters, and as exactly back."""
+    program = shutil.which(maker, path=os.path.dirname(sys.executable))
     if program is None:
         pytest.skip(f"{maker} is not installed")
     venv = user.place / "shop/.venv"
     venv.parent.mkdir()
-    made = {"uv": ["venv", "--offline", "--python", sys.executable], "virtualenv": ["--no-download"]}[maker]
-    assert user.run([program, *made, str(venv)]).code == 0
+    assert user.run([program, *MAKERS[maker], str(venv)]).code == 0
     user.sysvenv("track", venv)
     before = fingerprint(venv)
     user.pip(venv, "install", "demo==1.0")
-    user.sysvenv("-C", venv, "undo")
+    one = fingerprint(venv)
+    user.pip(venv, "install", "demo==2.0")
+    two = fingerprint(venv)
+
+    def undone(expected: Fingerprint) -> bool:
+        user.sysvenv("-C", venv, "undo")
+        return fingerprint(venv) == expected
+
+    assert undone(one)
+    user.sysvenv("-C", venv, "redo")
+    with open(site(venv) / "demo/__init__.py", "a") as file:
+        file.write("# edited in place\n")
+    assert undone(two)
+    shutil.rmtree(site(venv))
+    assert undone(two)
+    shutil.rmtree(venv)
+    assert undone(two)
+    uv = shutil.which("uv", path=os.path.dirname(sys.executable))
+    if uv is not None:
+        user.run([uv, "pip", "uninstall", "--python", str(venv / "bin/python"), "demo"])
+        assert not (site(venv) / "demo").exists() and undone(two)
+    user.sysvenv("-C", venv, "restore", "baseline")
     assert fingerprint(venv) == before
 
 
