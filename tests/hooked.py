@@ -148,6 +148,10 @@ class Managed:
         self.log.unlink()
         return [json.loads(line) for line in lines]
 
+    def has_begun(self) -> bool:
+        """Whether the recorder has noted something."""
+        return self.log.exists() and self.log.stat().st_size > 0
+
     def names(self) -> list[str]:
         """The steps' names alone."""
         return [step["step"] for step in self.steps()]

@@ -60,7 +60,7 @@ class Watched:
 
     def hold(self) -> set[str]:
         """See that nothing has been written shortly before the audit ends; what pip has imported then."""
-        wait_for(self.managed.log.exists, "begin")
+        wait_for(self.managed.has_begun, "begin")
         time.sleep(1.5)
         assert tree(self.managed) == self.before
         assert self.managed.names() == ["begin"]
@@ -213,7 +213,7 @@ def begun(managed: Managed, demo: str) -> tuple[subprocess.Popen[str], int, int]
     """A pip whose audit is in progress: W, S, P."""
     managed.steps()
     pip = start(managed, "pip", "install", demo, **AUDIT)
-    wait_for(managed.log.exists, "begin")
+    wait_for(managed.has_begun, "begin")
     recorder = managed.steps()[0]["pid"]
     (inner,) = [child for child in children(pip.pid) if child != recorder]
     return pip, recorder, inner
@@ -266,7 +266,7 @@ def test_ctrl_c_before_the_gate(one: Managed, demo: str, pause: float) -> None:
     pid, terminal = pty.fork()
     if pid == 0:
         os.execve(one.bin / "pip", ["pip", "install", demo], one.environment(FAKE_BEGIN="sleep30"))
-    wait_for(one.log.exists, "begin")
+    wait_for(one.has_begun, "begin")
     time.sleep(pause)
     os.write(terminal, b"\x03")
     text = drain(terminal)

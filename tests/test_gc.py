@@ -461,12 +461,11 @@ def test_on_a_full_disk(home: Tiny, tmp_path: Path) -> None:
     try:
         full = home.copy(disk / "home")
         recover.enter(full.context, "settle").leave()
-        with open(disk / "filler", "wb") as filler:
+        with open(disk / "filler", "wb", buffering=0) as filler:
             chunk = bytes(1 << 16)
             try:
                 while True:
                     filler.write(chunk)
-                    filler.flush()
             except OSError:
                 pass
         assert os.statvfs(disk).f_bavail == 0

@@ -421,7 +421,7 @@ def test_ctrl_c_before_pip_starts(one: Managed) -> None:
     if pid == 0:
         environment = one.environment(FAKE_BEGIN="sleep30")
         os.execve(one.bin / "pip", ["pip", "uninstall", "-y", "no-such"], environment)
-    wait_for(one.log.exists, "begin")
+    wait_for(one.has_begun, "begin")
     os.write(terminal, b"\x03")
     text = drain(terminal)
     _, status = os.waitpid(pid, 0)
