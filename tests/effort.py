@@ -18,6 +18,11 @@ class Effort(NamedTuple):
     seconds: int
     """Of races."""
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it must be quick: what takes ten seconds a point is tried with the commonest faults alone."""
+        return self.calls == PLAIN.calls
+
     def chosen(self, total: int, salt: str, most: int = 0) -> list[int]:
         """Which of ``total`` calls are tried: spread over the operation, others for another ``salt``."""
         limit = min(filter(None, (self.calls, most)), default=total)
@@ -28,7 +33,7 @@ class Effort(NamedTuple):
         return sorted({min(int(first + step * number) + 1, total) for number in range(limit - 1)} | {total})
 
 
-PLAIN = Effort(calls=3, seeds=1, steps=150, seconds=10)
+PLAIN = Effort(calls=2, seeds=1, steps=150, seconds=8)
 SHORT = Effort(calls=20, seeds=4, steps=500, seconds=30)
 FULL = Effort(calls=0, seeds=20, steps=2000, seconds=60)
 
