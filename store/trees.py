@@ -237,11 +237,17 @@ def delete(path: bytes) -> None:
 
 
 def _open_up(function: Any, path: Any, _error: Any) -> None:
-    """A directory without write permission does not give up its files: open it and try that name once more."""
+    """A directory without write permission does not give up its files, one without any does not even name them: open
+    it and try once more. What another process deleted meanwhile is of no interest."""
+    import shutil
+
     try:
         os.chmod(os.path.dirname(path), 0o700)
-        os.chmod(path, 0o700, follow_symlinks=False) if os.path.isdir(path) else None
-        function(path)
+        if function in (os.unlink, os.rmdir):
+            function(path)
+        elif not os.path.islink(path):
+            os.chmod(path, 0o700)
+            shutil.rmtree(path, ignore_errors=True)
     except OSError:
         return  # it stays in the trash; the next run tries again
 

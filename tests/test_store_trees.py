@@ -185,6 +185,23 @@ def test_closed_directories_are_opened_to_be_deleted(world, monkeypatch):
     assert trees.has_trash(world.store)
 
 
+def test_what_goes_while_it_is_deleted(world, monkeypatch):
+    """Another process deletes the same: what it was quicker with is gone, and the rest goes."""
+    checkout = lay(world)
+    trees.bury_checkout(world.store, checkout)
+    real, gone = os.open, []
+
+    def opened(path, flags, mode=0o777, *, dir_fd=None):
+        if not gone and os.fsencode(path).endswith(b"a"):
+            gone.append(path)
+            raise FileNotFoundError(2, "gone", path)
+        return real(path, flags, mode, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "open", opened)
+    trees.empty_trash(world.store)
+    assert gone and not trees.has_trash(world.store)
+
+
 def test_rescued_files_never_meet(world):
     """What is rescued under a name that is taken gets another one; nothing is overwritten."""
     saved = []

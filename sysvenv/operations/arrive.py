@@ -15,7 +15,7 @@ from store.objects import write_file
 from store.tree import FILE, Entry
 from sysvenv import relocate
 from sysvenv.fit import Target
-from sysvenv.operations.capture import Captured, capture_tree
+from sysvenv.operations.capture import Captured, annotated, capture_tree
 from sysvenv.operations.session import Session
 from sysvenv.passport import PLACE, Passport
 
@@ -50,12 +50,7 @@ def capture_new(session: Session, place: bytes, tracked: Iterable[bytes]) -> Cap
 
 def with_origins(session: Session, captured: Captured, origins: Mapping[str, Any]) -> str:
     """Keep the captured state together with where its distributions came from; returns that manifest's name."""
-    store = session.store
-    described = captured.manifest._replace(about={**captured.manifest.about, "origins": dict(origins)})
-    with session.store_lock():
-        name, path = store.manifests.write(described)
-        disk.barrier(store.root, [path])
-    return name
+    return annotated(session, captured.manifest, {"origins": dict(origins)})
 
 
 def settle_in(root: bytes, tree: Mapping[bytes, Entry], passport: Passport, target: Target, place: bytes) -> None:

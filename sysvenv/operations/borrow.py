@@ -9,61 +9,76 @@ from __future__ import annotations
 import os
 
 from store import digest, disk, layout, trees
+from store.errors import StoreError
 from store.objects import write_file
 from store.store import Store
 from store.tree import FILE, Entry
 from store.trees import Checkout
+from sysvenv import history, relocate, snapshots, tracked
 from sysvenv import manifest as manifests
-from sysvenv import relocate, snapshots, tracked
 from sysvenv.errors import NotFound, SysvenvError
 from sysvenv.history import History
 from sysvenv.home import Home
-from sysvenv.operations.capture import capture_tree
+from sysvenv.operations.capture import Captured, annotated, capture_tree
 from sysvenv.operations.session import Session
 
 _MOST = 1 << 20
 """Bytes: no script or path file is larger."""
 _RECORD = b".dist-info/RECORD"
+_LENT = "lent"
+"""In the `about` of a borrowed state: the manifest it was made of."""
 
 
-def resolve(session: Session, target: str, *, dry_run: bool) -> str:
-    """The manifest a person means by ``@N``, a snapshot of this environment or of the user's own, or by ``ENV:NAME``
-    one of another. Raises NotFound or UsageError."""
+def state(session: Session, target: str, *, dry_run: bool) -> str:
+    """The manifest of a snapshot of the user's own environment, or with ``ENV:NAME`` of another one, made right for
+    this one; with ``dry_run`` as it is there. Raises NotFound or UsageError."""
     environment, colon, name = target.rpartition(":")
-    if not colon:
-        try:
-            return snapshots.resolve(session.home, session.history, target)
-        except NotFound:
-            own = session.home.own
-            if own == session.home or target not in snapshots.names(own):
-                raise
-            return _borrowed(session, own, target, dry_run)
     for home in [session.home.own, *tracked.every(session.home)]:
-        if os.path.basename(home.root) == environment:
-            return _borrowed(session, home, name, dry_run)
+        if not colon or os.path.basename(home.root) == environment:
+            found = snapshots.resolve(home, History(home), name)
+            _refuse_other_store(session, home, name)
+            return found if home == session.home or dry_run else _borrowed(session, home, found)
     raise NotFound(f"There is no environment {environment!r}.", "Run: sysvenv envs")
 
 
-def _borrowed(session: Session, lender: Home, name: str, dry_run: bool) -> str:
-    state = snapshots.resolve(lender, History(lender), name)
+def _refuse_other_store(session: Session, lender: Home, name: str) -> None:
     if os.path.realpath(lender.store) != os.path.realpath(session.home.store):
         raise SysvenvError(
             f"{name} of {lender.venv} is in another store, on another filesystem.",
             f"Run: sysvenv -C {lender.venv} share {name}, then: sysvenv import {name}.sysvenv",
         )
-    if lender == session.home or dry_run:
-        return state
+
+
+def _borrowed(session: Session, lender: Home, lent: str) -> str:
+    """The state that ``lent`` is here: of an earlier time, or made now."""
+    known = _earlier(session, lent)
+    if known:
+        return known
     with session.store_lock():
-        checkout = layout.lay_out(session.store, state, session.manifest(state))
+        checkout = layout.lay_out(session.store, lent, session.manifest(lent))
     try:
-        return _settled(session, checkout, os.fsencode(lender.venv))
+        captured = _settled(session, checkout, os.fsencode(lender.venv))
+        name = annotated(session, captured.manifest, {_LENT: lent})
+        trees.save_index(session.store, checkout.name, captured.found.replace(manifest=name))
     except BaseException:
         trees.bury_checkout(session.store, checkout)
         raise
+    return name
 
 
-def _settled(session: Session, checkout: Checkout, old: bytes) -> str:
-    """Write anew in a checkout what names ``old``, and keep the outcome; the checkout stands ready for it."""
+def _earlier(session: Session, lent: str) -> str:
+    """The state an earlier restore made of ``lent``; "" where there is none."""
+    for operation in session.history.all()[0]:
+        try:
+            if operation.kind == history.RESTORE and session.manifest(operation.manifest).about.get(_LENT) == lent:
+                return operation.manifest
+        except StoreError:
+            continue  # it is lost; another one is made
+    return ""
+
+
+def _settled(session: Session, checkout: Checkout, old: bytes) -> Captured:
+    """Write anew in a checkout what names ``old``, and keep the outcome."""
     manifest = session.manifest(checkout.expected.manifest)
     entries = {
         path: entry
@@ -86,9 +101,7 @@ def _settled(session: Session, checkout: Checkout, old: bytes) -> str:
             texts[path] = mended
     for path, text in texts.items():
         _write(session.store, os.path.join(checkout.path, path), text, entries[path])
-    captured = capture_tree(session, checkout.path, checkout.expected, session.audit_checkout(checkout))
-    trees.save_index(session.store, checkout.name, captured.found)
-    return captured.name
+    return capture_tree(session, checkout.path, checkout.expected, session.audit_checkout(checkout))
 
 
 def _may_name_the_place(path: bytes, site: bytes) -> bool:

@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from store import capture, disk, intake
 from store.index import Index
@@ -40,6 +40,15 @@ def capture_tree(session: Session, root: bytes, index: Index, drift: Drift) -> C
     """
     with session.store_lock():
         return _capture(session, root, index, drift)
+
+
+def annotated(session: Session, manifest: Manifest, facts: Mapping[str, Any]) -> str:
+    """Keep a state together with more that is known of it; returns that manifest's name."""
+    store = session.store
+    with session.store_lock():
+        name, path = store.manifests.write(manifest._replace(about={**manifest.about, **facts}))
+        disk.barrier(store.root, [path])
+    return name
 
 
 def _capture(session: Session, root: bytes, index: Index, drift: Drift) -> Captured:

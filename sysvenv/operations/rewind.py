@@ -12,9 +12,9 @@ from store.errors import Damaged, Lower, StoreError
 from store.index import Index
 from store.manifests import Manifest
 from store.trees import Checkout
-from sysvenv import dists, history, manifest, processes, snapshots, venv
+from sysvenv import dists, history, manifest, processes, venv
 from sysvenv.dists import Change
-from sysvenv.errors import DamageFound, SysvenvError, UsageError
+from sysvenv.errors import DamageFound, NotFound, SysvenvError, UsageError
 from sysvenv.headstart import NONE, UV_LOCK
 from sysvenv.history import Operation, Position
 from sysvenv.operations import foreign, keep, plans, recover, spare
@@ -51,16 +51,30 @@ def restore(context: Context, target: str, dry_run: bool = False) -> Rewound:
     """Switch to a snapshot, or to the state recorded for an operation (``@N``). An operation of its own."""
 
     def attempt(session: Session) -> Rewound:
-        from sysvenv.operations import borrow
-
-        name = borrow.resolve(session, target, dry_run=dry_run)
+        name = _state(session, target, dry_run)
         return switch(session, history.RESTORE, target, name, ["sysvenv", "restore", target], dry_run)
 
     return under_lock(context, f"sysvenv restore {target}", attempt)
 
 
+def _state(session: Session, target: str, dry_run: bool) -> str:
+    """The manifest a person means by ``@N``, by a snapshot of this environment, or of another's."""
+    from sysvenv import snapshots
+
+    try:
+        if ":" not in target:
+            return snapshots.resolve(session.home, session.history, target)
+    except NotFound:
+        if target not in snapshots.names(session.home.own):
+            raise
+    from sysvenv.operations import borrow
+
+    return borrow.state(session, target, dry_run=dry_run)
+
+
 def clean(context: Context, keep_baseline: bool = False, dry_run: bool = False) -> Rewound:
     """Switch to a fresh environment of the same Python, or to the baseline. An operation of its own."""
+    from sysvenv import snapshots
     from sysvenv.operations import aside  # what builds an environment is nothing undo should import
 
     def attempt(session: Session) -> Rewound:
