@@ -72,10 +72,14 @@ class Lock:
         """Take the lock; waits, and tells ``on_wait``, or raises Busy."""
         if self.fd < 0:
             self.fd = _open(self.path)
-        if not self._try():
-            self._wait()
-        if self.sign:
-            self._sign()
+        try:
+            if not self._try():
+                self._wait()
+            if self.sign:
+                self._sign()
+        except BaseException:
+            self._close()  # or the next try of this very process would wait for it
+            raise
 
     def _wait(self) -> None:
         began = time.monotonic()
@@ -83,7 +87,6 @@ class Lock:
         while True:
             holder = self._holder()
             if not self.wait:
-                self._close()
                 raise busy(holder)
             waited, pid = time.monotonic() - began, holder.pid if holder else 0
             if self.on_wait is not None and (told is None or told[0] != pid or waited - told[1] >= REMIND):
@@ -116,9 +119,8 @@ class Lock:
         try:
             os.ftruncate(self.fd, 0)
             os.pwrite(self.fd, json.dumps(holder).encode(), 0)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise  # the name is a courtesy: on a full disk the lock works without
+        except OSError:
+            return  # the name is a courtesy: on a full or failing disk the lock works without
 
     def _close(self) -> None:
         if self.fd >= 0 and not self._inherited:
