@@ -108,8 +108,7 @@ def apply(store: Store, plan: Plan, until: float = float("inf")) -> Swept:
     freed = 0
     gone: Counter[str] = Counter()
     for tree, weight in plan.trees:
-        trees.bury(store, tree.path)
-        disk.discard(trees.index_path(store, tree.name))
+        trees.bury_checkout(store, tree)
         freed += weight
     if plan.trees:
         disk.sync_directory(store.trees)

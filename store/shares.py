@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from store import census, disk
+from store import census, disk, space
 from store.areas import ENVIRONMENTS
 from store.store import SHARED, Store
 
@@ -41,27 +40,12 @@ def measure(store: Store, claims: Mapping[str, int], places: Mapping[int, tuple[
     shares = {}
     for bit, (live, area) in places.items():
         seen: set[int] = set()
-        size = sum(disk.allocated(status) for status in _walk(live, seen))
-        own = sum(disk.allocated(status) for status in _walk(live, set(shared)))
-        above = {os.path.join(area, name) for name in (*SHARED, ENVIRONMENTS)}
-        own += sum(disk.allocated(status) for status in _walk(area, shared | seen, above))
+        everybodys = [os.path.join(area, name) for name in (*SHARED, ENVIRONMENTS)]
+        size = _allocated(live, seen)
+        own = _allocated(live, set(shared)) + _allocated(area, shared | seen, everybodys)
         shares[bit] = Share(size, alone[bit] + own)
     return shares
 
 
-def _walk(root: bytes, seen: set[int], but: frozenset[bytes] | set[bytes] = frozenset()) -> Iterator[os.stat_result]:
-    """The status of a directory and all below it, each inode once: those ``seen`` are left out, those found added."""
-    waiting = [root]
-    while waiting:
-        place = waiting.pop()
-        if place in but:
-            continue
-        try:
-            status = os.lstat(place)
-            if stat.S_ISDIR(status.st_mode):
-                waiting += (entry.path for entry in os.scandir(place))
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
-            continue
-        if status.st_ino not in seen:
-            seen.add(status.st_ino)
-            yield status
+def _allocated(root: bytes, seen: set[int], but: Iterable[bytes] = ()) -> int:
+    return sum(disk.allocated(status) for status in space.walk(root, seen, but, skip_closed=True))

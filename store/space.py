@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from store import census, disk, gc
@@ -86,10 +86,21 @@ def measure(store: Store, live: bytes, claims: Mapping[str, int], pinned: Mappin
 
 
 def _walk(root: bytes, seen: set[int], but: Iterable[bytes] = ()) -> tuple[int, int]:
-    """Allocated bytes of a directory and all below it, each inode once, and how many files these are. Inodes in
-    ``seen`` are left out, those found added; of directories in ``but`` nothing is counted."""
-    left_out = set(but)
+    """Allocated bytes of what :func:`walk` finds, and how many files these are."""
     size = files = 0
+    for status in walk(root, seen, but):
+        size += disk.allocated(status)
+        files += not stat.S_ISDIR(status.st_mode)
+    return size, files
+
+
+def walk(
+    root: bytes, seen: set[int], but: Iterable[bytes] = (), *, skip_closed: bool = False
+) -> Iterator[os.stat_result]:
+    """The status of a directory and of all below it, each inode once. Inodes in ``seen`` are left out, those found
+    added; nothing of what is in ``but``. With ``skip_closed`` no error comes of what is closed to us."""
+    left_out = set(but)
+    passed_over = (FileNotFoundError, NotADirectoryError, *([PermissionError] if skip_closed else []))
     waiting = [root]
     while waiting:
         place = waiting.pop()
@@ -97,11 +108,8 @@ def _walk(root: bytes, seen: set[int], but: Iterable[bytes] = ()) -> tuple[int, 
             status = os.lstat(place)
             if stat.S_ISDIR(status.st_mode):
                 waiting += (each.path for each in os.scandir(place) if each.path not in left_out)
-        except FileNotFoundError:
+        except passed_over:
             continue
-        if status.st_ino in seen:
-            continue
-        seen.add(status.st_ino)
-        size += disk.allocated(status)
-        files += not stat.S_ISDIR(status.st_mode)
-    return size, files
+        if status.st_ino not in seen:
+            seen.add(status.st_ino)
+            yield status

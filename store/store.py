@@ -69,10 +69,9 @@ class Store:
 
     def rebuild(self, entry: Entry, content: bytes) -> None:
         """Give the object of ``entry`` a new inode with ``content``. What stands in its place is kept."""
-        place = self.objects.path(entry)
-        if os.path.lexists(place):
-            self.healed[os.lstat(place).st_ino] = entry
-        self._keep_what_stands_at(place)
+        edited = self._keep_what_stands_at(self.objects.path(entry))
+        if edited is not None:
+            self.healed[edited] = entry
         self.objects.replace(entry, content)
 
     def disown(self, entry: Entry) -> None:
@@ -81,16 +80,17 @@ class Store:
         self._keep_what_stands_at(place)
         disk.discard(place)
 
-    def _keep_what_stands_at(self, place: bytes) -> None:
-        """Somebody's edit becomes an object of its own; what is no file, or cannot be read, goes to ``rescued/``."""
+    def _keep_what_stands_at(self, place: bytes) -> int | None:
+        """Somebody's edit becomes an object of its own; what is no file, or cannot be read, goes to ``rescued/``.
+        Returns its inode number, None where nothing was there."""
         try:
             found = os.lstat(place)
         except (FileNotFoundError, NotADirectoryError):
-            return
+            return None
         if stat.S_ISREG(found.st_mode):
             try:
                 self.objects.link_in(place, objects.observe(place))
-                return
+                return found.st_ino
             except (PermissionError, Changed):
                 pass  # as it is, then
         aside = os.path.join(self.rescued, b"objects", os.path.basename(place))
@@ -98,6 +98,7 @@ class Store:
         while os.path.lexists(aside):
             aside += b"~"
         os.rename(place, aside)
+        return found.st_ino
 
 
 def create(root: bytes, mode: int = 0o700) -> None:

@@ -182,7 +182,7 @@ def bury(store: Store, path: bytes) -> None:
         delete(path)
 
 
-def bury_checkout(store: Store, checkout: Checkout) -> None:
+def bury_checkout(store: Store, checkout: Checkout | Standing) -> None:
     """Give a ready checkout up."""
     bury(store, checkout.path)
     disk.discard(index_path(store, checkout.name))

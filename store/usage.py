@@ -90,9 +90,8 @@ def _beyond(store: Store, live: Index | None) -> int:
     what is in the trash as gone.
     """
     held = {ino for block in live.blocks.values() for ino in block.columns[0]} if live is not None else set()
-    total = _below(store.root, held, but=(store.trees, store.trash, os.path.join(store.root, ENVIRONMENTS)))
-    if store.area != store.root:
-        total += _below(store.area, held, but=(store.trees, store.trash))
+    but = (store.trees, store.trash, os.path.join(store.root, ENVIRONMENTS))
+    total = sum(_below(place, held, but) for place in {store.root, store.area})
     for checkout in trees.ready(store):
         total += sum(disk.allocated_at(os.path.join(checkout.path, path)) for path in checkout.expected.directories)
     return total

@@ -18,6 +18,7 @@ from sysvenv.metadata import printable, read_direct_url, read_headers, read_inst
 from sysvenv.records import claims
 
 __all__ = [
+    "TOOLS",
     "Change",
     "Distribution",
     "canonical",
@@ -33,6 +34,10 @@ __all__ = [
     "source",
     "to_json",
 ]
+
+
+TOOLS = frozenset({"pip", "setuptools", "wheel"})
+"""What venv itself brings: there without being asked for, used without being required, left out by pip freeze."""
 
 
 class Distribution(NamedTuple):

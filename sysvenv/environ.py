@@ -17,8 +17,6 @@ class Settings(NamedTuple):
     """What the environment says to a command."""
 
     home: Home
-    own: Home
-    """The home of the user's own, also where root speaks of the system's."""
     user_home: str
     """HOME: the user's home directory, "" where it is not told."""
     active: str
@@ -40,7 +38,6 @@ def read(environ: Mapping[str, str] | None = None, home: Home | None = None) -> 
     environ = os.environ if environ is None else environ
     return Settings(
         home=selection.select(environ) if home is None else home,
-        own=Home.of_user(environ),
         user_home=environ.get("HOME", ""),
         active=environ.get("VIRTUAL_ENV", ""),
         yes=_is_on(environ, "SYSVENV_YES"),
@@ -48,6 +45,11 @@ def read(environ: Mapping[str, str] | None = None, home: Home | None = None) -> 
         path=environ.get("PATH", os.defpath),
         tool_python=tool_python(),
     )
+
+
+def own() -> Home:
+    """The home of the user's own environment, also where root speaks of the system's."""
+    return Home.of_user(os.environ)
 
 
 class Caches(NamedTuple):
@@ -62,12 +64,12 @@ def caches(environ: Mapping[str, str] | None = None) -> Caches:
     """As pip (platformdirs), uv (UV_CACHE_DIR) and site (PYTHONUSERBASE) find them."""
     environ = os.environ if environ is None else environ
     home = environ.get("HOME", "")
-    base = environ.get("XDG_CACHE_HOME", "") or (home and home + "/.cache")
+    base = _named(environ, "XDG_CACHE_HOME", "/.cache")
     pip = home + "/Library/Caches/pip" if sys.platform == "darwin" and home else base and base + "/pip"
     return Caches(
         pip=environ.get("PIP_CACHE_DIR", "") or pip,
         uv=environ.get("UV_CACHE_DIR", "") or (base and base + "/uv"),
-        user_base=environ.get("PYTHONUSERBASE", "") or (home and home + "/.local"),
+        user_base=_named(environ, "PYTHONUSERBASE", "/.local"),
     )
 
 
@@ -85,11 +87,10 @@ class Pythons(NamedTuple):
 def pythons(environ: Mapping[str, str] | None = None) -> Pythons:
     """As pyenv (PYENV_ROOT) and uv (UV_PYTHON_INSTALL_DIR, XDG_DATA_HOME) find them."""
     environ = os.environ if environ is None else environ
-    home = environ.get("HOME", "")
-    data = environ.get("XDG_DATA_HOME", "") or (home and home + "/.local/share")
+    data = _named(environ, "XDG_DATA_HOME", "/.local/share")
     return Pythons(
         path=environ.get("PATH", os.defpath),
-        pyenv=environ.get("PYENV_ROOT", "") or (home and home + "/.pyenv"),
+        pyenv=_named(environ, "PYENV_ROOT", "/.pyenv"),
         uv=environ.get("UV_PYTHON_INSTALL_DIR", "") or (data and data + "/uv/python"),
     )
 
@@ -113,6 +114,12 @@ def no_color(environ: Mapping[str, str] | None = None) -> bool:
 def debug(environ: Mapping[str, str] | None = None) -> bool:
     """SYSVENV_DEBUG: whether an unexpected error may show its traceback."""
     return _is_on(os.environ if environ is None else environ, "SYSVENV_DEBUG")
+
+
+def _named(environ: Mapping[str, str], name: str, below_home: str) -> str:
+    """The directory a variable names, else one below the home directory; "" where that is not told either."""
+    home = environ.get("HOME", "")
+    return environ.get(name, "") or (home and home + below_home)
 
 
 def _is_on(environ: Mapping[str, str], name: str) -> bool:

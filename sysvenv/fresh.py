@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from sysvenv.errors import SysvenvError
-from sysvenv.relocate import record, relocated
+from sysvenv.relocate import records, relocated
 
 if TYPE_CHECKING:
     import subprocess
@@ -159,11 +159,9 @@ def relocate(root: str, place: str) -> None:
         if text is not None:
             _rewrite(path, text)
             rewritten[os.path.relpath(path, old)] = text
-    for path in _records(old):
-        text = _read(path)
-        mended = record(text, os.path.relpath(path, old), rewritten)
-        if mended != text:
-            _rewrite(path, mended)
+    libraries = (os.path.relpath(path, old) for path in _files(old + b"/lib"))
+    for path, text in records(libraries, lambda path: _read(os.path.join(old, path)), rewritten).items():
+        _rewrite(os.path.join(old, path), text)
     _drop_bytecode(old)
 
 
@@ -234,12 +232,6 @@ def _last_line(done: subprocess.CompletedProcess[str]) -> str:
     lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
     told = [line for line in lines if line.startswith("ERROR: ")] or lines
     return told[-1].strip() if told else f"exit code {done.returncode}"
-
-
-def _records(root: bytes) -> Iterator[bytes]:
-    for path in _files(root + b"/lib"):
-        if path.endswith(b".dist-info/RECORD"):
-            yield path
 
 
 def _files(directory: bytes) -> Iterator[bytes]:

@@ -57,9 +57,8 @@ NONE = HeadStart()
 
 def for_command(arguments: Sequence[str], home: Home | None) -> HeadStart:
     """Begin for a command line that speaks of the environment of ``home``, if it will look at every file."""
-    if home is None or not arguments or arguments[0] not in COMMANDS | READERS:
-        return HeadStart(home)
-    if not {"-h", "--help"}.isdisjoint(arguments):
+    looks = bool(arguments) and arguments[0] in COMMANDS | READERS and {"-h", "--help"}.isdisjoint(arguments)
+    if home is None or not looks:
         return HeadStart(home)
     return begin(home) if arguments[0] in COMMANDS else begin_reading(home)
 

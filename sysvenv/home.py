@@ -51,6 +51,11 @@ class Home:
         return self.venv != self.root + "/venv"
 
     @property
+    def name(self) -> str:
+        """What people call a tracked environment; "" of any other."""
+        return os.path.basename(self.root) if self.is_tracked else ""
+
+    @property
     def own(self) -> Home:
         """The home of the user's own environment."""
         return Home.at(os.path.dirname(self.environments)) if self.is_tracked else self
@@ -58,7 +63,7 @@ class Home:
     @property
     def area(self) -> str:
         """Where in the store this environment has what it shares with no other."""
-        return f"{self.store}/envs/{os.path.basename(self.root)}" if self.is_tracked else self.store
+        return f"{self.store}/envs/{self.name}" if self.is_tracked else self.store
 
     @property
     def environments(self) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-_EXTENSION_MODULES = (b".so", b".pyd")
-_IMPORTABLE = (b".py", *_EXTENSION_MODULES)
+_IMPORTABLE = (b".py", b".so", b".pyd")
 
 NEVER_MEANT = frozenset({"test", "tests", "testing", "doc", "docs", "example", "examples", "benchmarks", "scripts"})
 """What is at the top of many projects, and gets into wheels by mistake: nobody shares these on purpose."""

@@ -15,8 +15,6 @@ from sysvenv.dists import Distribution
 from sysvenv.origins import Origin
 
 FORMATS = ("requirements", "pylock", "freeze", "json")
-OWN = ("pip", "setuptools", "wheel")
-"""What venv itself brings; pip freeze leaves these out too."""
 _VCS = "a version-control checkout has no digest"
 _DIRECTORY = "it was installed from a directory of its own machine"
 _HIDDEN = "its address held a secret"
@@ -123,7 +121,7 @@ def _requirements(state: State) -> Lock:
     lines, unknown, own = [], [], []
     for distribution in _sorted(state):
         source = _source(state, distribution)
-        if source.missing and distribution.name in OWN:
+        if source.missing and distribution.name in dists.TOOLS:
             own.append(_brought(distribution))
         elif source.missing:
             unknown.append(_missing(distribution, source.missing))
@@ -148,7 +146,7 @@ def _freeze(state: State) -> Lock:
     for distribution in _sorted(state):
         direct, name = distribution.direct_url, _spelled(distribution)
         if direct is None:
-            if distribution.name not in OWN:
+            if distribution.name not in dists.TOOLS:
                 lines.append(f"{name}=={distribution.version}")
             continue
         editable = isinstance(direct.get("dir_info"), dict) and direct["dir_info"].get("editable") is True
@@ -184,7 +182,7 @@ def _pylock(state: State) -> Lock:
         block, missing = _package(state, distribution)
         if not missing:
             blocks.append(block)
-        elif distribution.name in OWN:
+        elif distribution.name in dists.TOOLS:
             own.append(_brought(distribution))
         else:
             unknown.append(_missing(distribution, missing))

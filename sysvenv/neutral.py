@@ -101,12 +101,11 @@ class _Work:
         """Make each RECORD agree with the files that were rewritten. Several may name one file."""
         texts = dict(self.texts)
         for tree in trees:
-            for path, entry in tree.items():
-                if path.endswith(b".dist-info/RECORD"):
-                    old = self._text(entry)
-                    new = relocate.record(old, path, texts)
-                    if new != old:
-                        tree[path] = self._written(path, entry, new)
+            self._mend_records_of(tree, texts)
+
+    def _mend_records_of(self, tree: dict[bytes, Entry], texts: dict[bytes, bytes]) -> None:
+        for path, new in relocate.records(tree, lambda path: self._text(tree[path]), texts).items():
+            tree[path] = self._written(path, tree[path], new)
 
     def notes(self) -> Iterable[str]:
         """A sentence for each kind of thing that is not as it was."""

@@ -8,12 +8,9 @@ Only what it changed: a conflict that was there before is no news. Where the met
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from sysvenv import standards
+from sysvenv import dists, standards
 from sysvenv.dists import Change, Distribution
 from sysvenv.venv import Interpreter
-
-TOOLS = frozenset({"pip", "setuptools", "wheel"})
-"""In every environment without being asked for, and used without being required."""
 
 
 class Downgrade(NamedTuple):
@@ -154,7 +151,8 @@ def orphans(
     """
     staying = {distribution.name for distribution in after}
     gone = [distribution for distribution in before if distribution.name not in staying]
-    optional = {each.name for each in after if each.installer == "pip" and not each.requested} - TOOLS - set(asked_for)
+    unrequested = {each.name for each in after if each.installer == "pip" and not each.requested}
+    optional = unrequested - dists.TOOLS - set(asked_for)
     if not gone or not _reached(gone, after, optional, _named):
         return ()
     installed = {distribution.name for distribution in before}
@@ -236,4 +234,4 @@ def shared_imports(rivals: Iterable[tuple[str, str, str]]) -> tuple[SharedImport
 def also_system(changes: Iterable[Change], system: Collection[str]) -> tuple[str, ...]:
     """The distributions that came anew, and which the operating system has, too."""
     came = (change.name for change in changes if change.before is None)
-    return tuple(name for name in came if name in system and name not in TOOLS)
+    return tuple(name for name in came if name in system and name not in dists.TOOLS)

@@ -13,7 +13,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 # What pip (distlib) and uv write: `#!PYTHON`, or where that has blanks or is too long for the kernel, through sh.
 _SHEBANG = re.compile(
@@ -71,6 +71,21 @@ def record(text: bytes, place: bytes, rewritten: Mapping[bytes, bytes]) -> bytes
             end = b"\r" if row.endswith(b"\r") else b""
             rows[number] = b"%b,sha256=%b,%d%b" % (row.partition(b",")[0], digest, len(content), end)
     return b"\n".join(rows)
+
+
+def records(
+    paths: Iterable[bytes], read: Callable[[bytes], bytes], rewritten: Mapping[bytes, bytes]
+) -> dict[bytes, bytes]:
+    """Of the RECORDs among tree paths those that must change for files that were rewritten, each with its new text;
+    ``read`` gives what a path has now."""
+    changed = {}
+    for path in paths:
+        if path.endswith(b".dist-info/RECORD"):
+            text = read(path)
+            mended = record(text, path, rewritten)
+            if mended != text:
+                changed[path] = mended
+    return changed
 
 
 def _named(place: bytes) -> re.Pattern[bytes]:

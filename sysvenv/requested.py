@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from sysvenv import locks, redact
+from sysvenv import dists, locks, redact
 from sysvenv.dists import Distribution
 from sysvenv.origins import Origin
 
@@ -40,7 +40,7 @@ def requests(distributions: Sequence[Distribution], origins: Mapping[str, Origin
 
 
 def _is_requested(distribution: Distribution, origins: Mapping[str, Origin]) -> bool:
-    if distribution.name in locks.OWN:
+    if distribution.name in dists.TOOLS:
         asked = origins.get(distribution.name, {}).get("requested") is True
         return asked and distribution.name != "pip"
     return distribution.requested or distribution.location.endswith(b".egg-link")  # setup.py develop marks nothing

@@ -14,7 +14,6 @@ import re
 from collections.abc import Iterator
 
 from store import areas, disk, trees
-from store.errors import StoreError
 from sysvenv import selection
 from sysvenv.errors import DamageFound
 from sysvenv.home import TRACKED, Home
@@ -37,20 +36,24 @@ def known(own: Home, venv: str) -> Home | None:
 
 
 def every(own: Home) -> list[Home]:
-    """All tracked environments, and those that once were."""
-    return sorted([*selection.tracked(own), *retired(own)], key=lambda home: home.root)
+    """All tracked environments, and those that once were, whose history is kept."""
+    return [home for home in map(_at, selection.homes(own)) if home.is_tracked]
 
 
-def retired(own: Home) -> list[Home]:
-    """Those that are no longer looked after, whose history is kept."""
-    return list(filter(None, map(_retired, selection.homes(own))))
+def is_looked_after(home: Home) -> bool:
+    """Whether a home leads to its environment, and not only did once."""
+    return os.path.lexists(home.root + TRACKED)
 
 
-def _retired(root: str) -> Home | None:
-    try:
-        return Home(root, os.readlink(root + UNTRACKED), os.readlink(root + "/store"))
-    except OSError:
-        return None
+def _at(root: str) -> Home:
+    """The home at ``root``, also where it no longer looks after its environment."""
+    home = Home.at(root)
+    if not home.is_tracked:
+        try:
+            return Home(root, os.readlink(root + UNTRACKED), os.readlink(root + "/store"))
+        except OSError:
+            pass  # it never did
+    return home
 
 
 def make(own: Home, venv: str, store: str) -> Home:
@@ -104,7 +107,7 @@ def sharing(home: Home) -> Iterator[Home]:
         raise DamageFound(f"It cannot be told who uses the store: {error}.", "Run: sysvenv doctor") from error
     for area, owner in owners.items():
         root = os.fsdecode(owner)
-        other = _retired(root) or Home.at(root)
+        other = _at(root)
         if os.fsdecode(area) == home.area or not os.path.lexists(root):
             continue
         if os.fsdecode(area) != other.area:
@@ -116,7 +119,7 @@ def abandoned(home: Home) -> list[bytes]:
     """Areas in the store whose home was deleted: nobody can come back to what is in them."""
     try:
         owners = areas.owners(os.fsencode(home.store))
-    except (OSError, StoreError):
+    except OSError:
         return []
     return [area for area, owner in owners.items() if not os.path.lexists(owner)]
 

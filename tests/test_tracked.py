@@ -236,6 +236,21 @@ def test_untrack_leaves_a_plain_environment(user: User) -> None:
     assert user.sysvenv("envs").output == "None yet. Make your own: sysvenv init\n"
 
 
+def test_what_was_written_into_a_replaced_tree_outlives_untrack(user: User) -> None:
+    """A program that went on writing after an undo loses nothing when what stands ready is given back."""
+    venv = user.venv("shop")
+    user.sysvenv("track", venv)
+    user.pip(venv, "install", "demo==1.0")
+    user.sysvenv("-C", venv, "undo")
+    area = user.packages / "store/envs/shop"
+    (replaced,) = (tree for tree in area.glob("trees/*") if (site(tree) / "demo").exists())
+    (site(replaced) / "demo/late.txt").write_text("written late")
+    told = " ".join(user.sysvenv("untrack", venv).output.split())
+    (kept,) = area.glob("rescued/**/late.txt")
+    assert kept.read_text() == "written late" and "Written into a tree after it was replaced, kept:" in told
+    assert not list(area.glob("trees/*"))
+
+
 def test_the_hooks_go_and_come_together(user: User) -> None:
     """An upgrade renews them all, and an uninstall leaves plain pips everywhere."""
     venv = user.venv("shop")
@@ -269,8 +284,8 @@ def test_a_moved_environment_is_noticed(user: User) -> None:
     assert [each["state"] for each in json.loads(user.sysvenv("envs", "--json").output)["result"]] == ["tracked"]
 
 
-def test_a_state_of_ones_own_environment_is_restored_in_a_project(user: User) -> None:
-    """The files are the same inodes; what names the place names the new one, and runs."""
+def borrower(user: User) -> tuple[Path, Fingerprint]:
+    """A tracked environment that stands at the snapshot "stack" of the user's own, and what it was before."""
     venv = user.venv("shop")
     user.begin()
     user.pip(user.own, "install", "demo==1.0")
@@ -278,6 +293,12 @@ def test_a_state_of_ones_own_environment_is_restored_in_a_project(user: User) ->
     user.sysvenv("track", venv)
     before = fingerprint(venv)
     user.sysvenv("restore", "stack", cwd=venv.parent)
+    return venv, before
+
+
+def test_a_state_of_ones_own_environment_is_restored_in_a_project(user: User) -> None:
+    """The files are the same inodes; what names the place names the new one, and runs."""
+    venv, before = borrower(user)
     shared = site(venv) / "demo/__init__.py"
     assert shared.samefile(site(user.own) / "demo/__init__.py")
     assert (venv / "bin/demo-run").read_text().startswith(f"#!{venv}/bin/python")
@@ -297,12 +318,7 @@ def test_a_state_of_ones_own_environment_is_restored_in_a_project(user: User) ->
 
 def test_an_edit_in_place_stays_in_one_environment(user: User) -> None:
     """Two have the file as one inode. Where the edit is found it is recorded; the other gets its original back."""
-    venv = user.venv("shop")
-    user.begin()
-    user.pip(user.own, "install", "demo==1.0")
-    user.sysvenv("snapshot", "stack")
-    user.sysvenv("track", venv)
-    user.sysvenv("restore", "stack", cwd=venv.parent)
+    venv, _ = borrower(user)
     mine, theirs = (site(place) / "demo/__init__.py" for place in (venv, user.own))
     with open(mine, "a") as file:
         file.write("# edited\n")

@@ -80,12 +80,15 @@ def note(place: Workplace, name: str, extra: int, venv: int) -> None:
     place.results.ratio(name, 100 * extra / venv)
 
 
-def allocated(tree: str) -> int:
-    """Bytes of all blocks below a directory, each inode counted once."""
+def allocated(tree: str, but: str = "") -> int:
+    """Bytes of all blocks below a directory, each inode once; without what lies in directories named ``but``."""
     os.sync()
     seen: set[int] = set()
     total = os.lstat(tree).st_blocks
     for directory, folders, names in os.walk(tree):
+        if but and os.path.basename(directory) == but:
+            folders.clear()
+            continue
         for name in (*folders, *names):
             facts = os.lstat(os.path.join(directory, name))
             if facts.st_ino not in seen:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from benchmarks import stacks
 from benchmarks.homes import Home, Venv, base_python, remove
+from benchmarks.scenarios.cost import allocated
 from benchmarks.stacks import UvVenv
 from benchmarks.workplace import Workplace
 
@@ -55,7 +56,7 @@ def _fill(place: Workplace, name: str, fill: Callable[[Home, str], None], many: 
         if os.path.exists(os.path.join(project, ".venv")):
             home.do("-C", project, "snapshot", "filled")  # what uv did is recorded then
         if number in (0, many - 1):
-            taken.append(_allocated(user))
+            taken.append(allocated(user, but="trees"))  # history could do without what stands ready
     one, all_of_them = taken
     place.results.ratio(f"sharing/{name}", 1 + (all_of_them - one) / one * (_MANY - 1) / (many - 1))
     remove(user)
@@ -66,17 +67,3 @@ def _tracked(place: Workplace, home: Home, project: str) -> Venv:
     place.run([base_python(), "-I", "-m", "venv", "--without-pip", venv.root])
     home.do("track", venv.root)
     return venv
-
-
-def _allocated(root: str) -> int:
-    """Bytes of all blocks, each inode once; without the trees that stand ready, which history could do without."""
-    os.sync()
-    sizes: dict[int, int] = {}
-    for directory, folders, names in os.walk(root):
-        if os.path.basename(directory) == "trees":
-            folders.clear()
-            continue
-        for name in (*folders, *names):
-            facts = os.lstat(os.path.join(directory, name))
-            sizes[facts.st_ino] = facts.st_blocks
-    return 512 * sum(sizes.values())

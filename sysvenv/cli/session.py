@@ -64,7 +64,7 @@ class Session(NamedTuple):
         """The same for what is about tracked environments: root's are in a home of root's, not in the system's, which
         everybody reads."""
         home = self.settings.home
-        return self.context._replace(home=self.settings.own if home.is_system else home)
+        return self.context._replace(home=environ.own() if home.is_system else home)
 
     @property
     def errors(self) -> Screen:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from sysvenv.cli.options import asking
@@ -29,6 +31,7 @@ def command(session: Session, path: str, purge: bool) -> int:
     from sysvenv.operations import tracking
 
     if purge and not session.agreed("Delete its history? It cannot be brought back."):
-        raise click.Abort
+        sys.stderr.write("Nothing was changed.\n")
+        return 1
     result = tracking.untrack(session.projects, path, session.settings.active, purge)
     return session.show(result, environments.untracked, of=result.venv)

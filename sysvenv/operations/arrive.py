@@ -68,12 +68,7 @@ def settle_in(root: bytes, tree: Mapping[bytes, Entry], passport: Passport, targ
         if path == b"pyvenv.cfg":
             text = relocate.settings(text, _settings(target, place))
         texts[path] = relocate.relocated(text, PLACE, place) or text
-    for path in tree:
-        if path.endswith(b".dist-info/RECORD"):
-            text = disk.read(os.path.join(root, path))
-            mended = relocate.record(text, path, texts)
-            if mended != text:
-                texts[path] = mended
+    texts |= relocate.records(tree, lambda path: disk.read(os.path.join(root, path)), texts)
     for path, text in texts.items():
         os.unlink(os.path.join(root, path))
         write_file(os.path.join(root, path), text, tree[path])

@@ -24,7 +24,6 @@ from sysvenv.operations.session import Session
 
 _MOST = 1 << 20
 """Bytes: no script or path file is larger."""
-_RECORD = b".dist-info/RECORD"
 _LENT = "lent"
 """In the `about` of a borrowed state: the manifest it was made of."""
 
@@ -88,17 +87,17 @@ def _settled(session: Session, checkout: Checkout, old: bytes) -> Captured:
     }
     python = manifests.interpreter(manifest)
     site = python.site.encode() if python else session.site
+
+    def read(path: bytes) -> bytes:
+        return disk.read(os.path.join(checkout.path, path))
+
     texts: dict[bytes, bytes] = {}
     for path, entry in entries.items():
         if _may_name_the_place(path, site) and entry.size <= _MOST:
-            changed = relocate.relocated(disk.read(os.path.join(checkout.path, path)), old, session.live)
+            changed = relocate.relocated(read(path), old, session.live)
             if changed is not None:
                 texts[path] = changed
-    for path in [path for path in entries if path.endswith(_RECORD)]:
-        text = disk.read(os.path.join(checkout.path, path))
-        mended = relocate.record(text, path, texts)
-        if mended != text:
-            texts[path] = mended
+    texts |= relocate.records(entries, read, texts)
     for path, text in texts.items():
         _write(session.store, os.path.join(checkout.path, path), text, entries[path])
     return capture_tree(session, checkout.path, checkout.expected, session.audit_checkout(checkout))

@@ -6,14 +6,13 @@ import os
 import time
 from typing import NamedTuple
 
-from store import census, gc, swap, trees, usage
+from store import census, gc, trees, usage
 from store.errors import Damaged, StoreError
 from store.gc import KEPT, Marked, Plan
-from store.trees import Standing
 from sysvenv import tracked
 from sysvenv.errors import DamageFound
 from sysvenv.history import Operation, Position
-from sysvenv.operations import neighbours, roots
+from sysvenv.operations import neighbours, roots, spare
 from sysvenv.operations.results import Collected
 from sysvenv.operations.session import Context, Session
 from sysvenv.retention import Choice, Limits, choose
@@ -63,7 +62,7 @@ def within(session: Session, most: Limits, dry_run: bool = False, until: float =
         notes=tuple(session.notes),
     )
     if not dry_run:
-        rescued = [path for tree, _ in plan.trees for path in _rescue(session, tree)]
+        rescued = [path for tree, _ in plan.trees for path in spare.rescue(session, tree)]
         session.history.sweep()
         session.history.prune(decision.prune, now)
         for area in tracked.abandoned(session.home):
@@ -132,14 +131,6 @@ def _steps(position: Position, operations: list[Operation]) -> int:
     while parents.get(number, -1) >= 0:
         steps, number = steps + 1, parents[number]
     return steps
-
-
-def _rescue(session: Session, tree: Standing) -> list[bytes]:
-    """What somebody wrote into a tree after it was replaced is kept when the tree is given up."""
-    checkout = trees.take(session.store, tree)
-    if checkout is None:
-        return []
-    return swap.clear(session.store, checkout, session.sorter(checkout.path, checkout.expected, frozenset()))
 
 
 def _stopped(cause: str) -> DamageFound:

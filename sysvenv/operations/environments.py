@@ -8,39 +8,42 @@ from store import shares
 from store.errors import StoreError
 from sysvenv import manifest, tracked, venv
 from sysvenv.errors import SysvenvError
-from sysvenv.headstart import NONE
+from sysvenv.history import Operation
 from sysvenv.home import SYSTEM, Home
 from sysvenv.operations import look, roots
 from sysvenv.operations.findings import Environment
 from sysvenv.operations.session import Context, Session
+
+_Seen = tuple[Session, list[Operation]]
+"""An environment, and its operations."""
 
 
 def environments(context: Context) -> tuple[Environment, ...]:
     """The user's own first, then the tracked ones by name, with those of which only the history is left; and last the
     system's."""
     own, system = context.home.own, Home.at(SYSTEM)
-    sessions: dict[Home, Session] = {}
+    seen: dict[Home, _Seen] = {}
     told = []
     for home in [*filter(_has_begun, [own]), *tracked.every(own), *filter(_has_begun, [system])]:
         try:
-            sessions[home] = look.glance(context._replace(home=home, ahead=NONE), guests=True)
-            told.append(_described(sessions[home], current=home == context.home))
+            session = look.glance(context.at(home), guests=True)
+            seen[home] = session, session.history.all()[0]
+            told.append(_described(*seen[home], current=home == context.home))
         except (SysvenvError, StoreError, OSError) as error:
-            told.append(Environment(_name(home), home.venv, home.root, _state(home), trouble=str(error)))
-    sizes = _sizes(sessions)
+            told.append(Environment(home.name, home.venv, home.root, _state(home), trouble=str(error)))
+    sizes = _sizes(seen)
     return tuple(
         each._replace(size=sizes[each.home].live, alone=sizes[each.home].alone) if each.home in sizes else each
         for each in told
     )
 
 
-def _described(session: Session, *, current: bool) -> Environment:
+def _described(session: Session, operations: list[Operation], *, current: bool) -> Environment:
     home = session.home
-    operations, _ = session.history.all()
     last = next((each for each in operations if each.number == session.position.operation), None)
     python = manifest.interpreter(session.recorded)
     return Environment(
-        name=_name(home),
+        name=home.name,
         venv=home.venv,
         home=home.root,
         state=_state(home),
@@ -58,12 +61,8 @@ def _has_begun(home: Home) -> bool:
     return os.path.isdir(home.history)
 
 
-def _name(home: Home) -> str:
-    return os.path.basename(home.root) if home.is_tracked else ""
-
-
 def _state(home: Home) -> str:
-    if home.is_tracked and not Home.at(home.root).is_tracked:
+    if home.is_tracked and not tracked.is_looked_after(home):
         return "untracked"
     if not os.path.isdir(home.venv):
         return "gone"
@@ -72,26 +71,19 @@ def _state(home: Home) -> str:
     return "tracked" if home.is_tracked else "own"
 
 
-def _sizes(sessions: dict[Home, Session]) -> dict[str, shares.Share]:
+def _sizes(seen: dict[Home, _Seen]) -> dict[str, shares.Share]:
     """By home. Nothing of those whose store cannot be read."""
     told: dict[str, shares.Share] = {}
-    for store in {home.store for home in sessions}:
-        using = {1 << bit: each for bit, each in enumerate(h for h in sessions if h.store == store)}
+    for store in {home.store for home in seen}:
+        using = {1 << bit: each for bit, each in enumerate(h for h in seen if h.store == store)}
         claims: dict[str, int] = {}
         try:
             for bit, home in using.items():
-                for name in _states(sessions[home]):
+                for name in roots.needed(*seen[home]) - {""}:
                     claims[name] = claims.get(name, 0) | bit
             places = {bit: (os.fsencode(home.venv), os.fsencode(home.area)) for bit, home in using.items()}
-            found = shares.measure(sessions[using[1]].store, claims, places)
+            found = shares.measure(seen[using[1]][0].store, claims, places)
         except (SysvenvError, StoreError, OSError):
             continue
         told |= {home.root: found[bit] for bit, home in using.items()}
     return told
-
-
-def _states(session: Session) -> set[str]:
-    operations, _ = session.history.all()
-    names = roots.kept(session)
-    names |= {name for each in operations for name in (each.manifest_before, each.manifest)}
-    return names - {""}

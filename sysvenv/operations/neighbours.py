@@ -11,7 +11,6 @@ from store.errors import StoreError
 from store.lock import Lock
 from sysvenv import tracked
 from sysvenv.errors import DamageFound, SysvenvError
-from sysvenv.headstart import NONE
 from sysvenv.home import Home
 from sysvenv.operations import look, recover, roots
 from sysvenv.operations.session import Context, Session
@@ -36,14 +35,14 @@ def glances(session: Session) -> Iterator[Session]:
     """The others as a reader sees them; one that cannot be read is left out."""
     try:
         for home in tracked.sharing(session.home):
-            yield look.glance(session.context._replace(home=home, ahead=NONE))
+            yield look.glance(session.context.at(home))
     except (SysvenvError, StoreError, OSError):
         return
 
 
 def name(home: Home) -> str:
     """What people call an environment: its home's name, of their own the path."""
-    return os.path.basename(home.root) if home.is_tracked else home.venv
+    return home.name or home.venv
 
 
 def needed(session: Session) -> set[str]:
@@ -54,7 +53,7 @@ def needed(session: Session) -> set[str]:
     names: set[str] = set()
     for home in tracked.sharing(session.home):
         if os.path.isdir(home.history):
-            names |= _needed_by(look.glance(session.context._replace(home=home, ahead=NONE)))
+            names |= _needed_by(look.glance(session.context.at(home)))
         elif _has_begun(home):
             raise DamageFound(f"The history of {home.venv} is missing at {home.history}.", "Run: sysvenv envs")
     return names
@@ -64,8 +63,7 @@ def _needed_by(other: Session) -> set[str]:
     operations, broken = other.history.all()
     if told := [*broken, *other.notes]:
         raise DamageFound(f"{other.home.venv}: {told[0]}", f"Run: sysvenv -C {other.home.venv} doctor")
-    names = roots.kept(other) | {tree.manifest for tree in trees.standing(other.store)}
-    return names | {name for operation in operations for name in (operation.manifest_before, operation.manifest)}
+    return roots.needed(other, operations) | {tree.manifest for tree in trees.standing(other.store)}
 
 
 def _has_begun(home: Home) -> bool:

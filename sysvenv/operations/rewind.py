@@ -141,7 +141,7 @@ def _refuse_lost(session: Session, target: str, name: str) -> None:
     with _fence(target), session.store_lock():
         ready = spare.make_ready(session, name)
     session.auditor.target = ready.checkout
-    session.notes += [f"Written into a tree after it was replaced, kept: {os.fsdecode(path)}" for path in ready.rescued]
+    session.notes += spare.told_of(ready.rescued)
 
 
 def _carry_out(session: Session, plan: Plan, dry_run: bool, operation: Operation | None = None) -> Rewound:

@@ -43,6 +43,10 @@ class Context(NamedTuple):
     on_note: Callable[[str], None] | None = None
     """Is told at the end what a session found and put right, for operations whose result does not say it."""
 
+    def at(self, home: Home) -> "Context":
+        """The same for another home, of which nothing was begun."""
+        return self._replace(home=home, ahead=NONE)
+
 
 class Session:
     """The environment under its lock, from ``enter`` to ``leave`` or the end of a ``with`` block."""

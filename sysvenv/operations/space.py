@@ -6,7 +6,7 @@ from store import space
 from store.errors import StoreError
 from sysvenv import snapshots
 from sysvenv.errors import SysvenvError
-from sysvenv.operations import look, neighbours
+from sysvenv.operations import look, neighbours, roots
 from sysvenv.operations.findings import SnapshotSpace, Space
 from sysvenv.operations.session import Context, Session
 
@@ -60,8 +60,4 @@ def _of_others(session: Session) -> set[str]:
 def _history(session: Session) -> set[str]:
     operations, broken = session.history.all()
     session.notes += [f"{sentence} What only it needs counts as needed by nothing." for sentence in broken]
-    position = session.position
-    names = {position.manifest, *(undone.manifest for undone in position.undone)}
-    for operation in operations:
-        names |= {operation.manifest_before, operation.manifest}
-    return names
+    return roots.of_position(session.position) | roots.of_operations(operations)

@@ -2,11 +2,12 @@
 
 import errno
 import os
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from store import disk, layout, swap, trees
 from store.manifests import Manifest
-from store.trees import Checkout
+from store.trees import Checkout, Standing
 from sysvenv import hook, manifest
 from sysvenv.operations.session import Session
 
@@ -21,7 +22,7 @@ class Ready(NamedTuple):
 
 def anticipate(session: Session, name: str) -> None:
     """If a checkout of the state ``name`` stands ready, let it be audited together with the live tree."""
-    pinned = _pinned(session)
+    pinned = pinned_trees(session)
     for tree in trees.standing(session.store):
         if tree.manifest == name and tree.name not in pinned:
             found = trees.take(session.store, tree)
@@ -39,12 +40,12 @@ def make_ready(session: Session, name: str) -> Ready:
     if anticipated is not None and anticipated.expected.manifest == name:
         return Ready(anticipated, ())
     store, state = session.store, session.manifest(name)
-    pinned = _pinned(session)
+    pinned = pinned_trees(session)
     steps = layout.plan(store, name, state, session.context.config.store.keep_trees, pinned)
     used = [tree for tree in (steps.start, steps.give_up) if tree is not None and tree.expected.manifest != name]
     rescued: list[bytes] = []
     for tree in used:
-        rescued += swap.clear(store, tree, session.sorter(tree.path, tree.expected, frozenset()))
+        rescued += _cleared(session, tree)
     try:
         if steps.start is not None:
             _strip(session, steps.start, state)
@@ -66,7 +67,22 @@ def _strip(session: Session, tree: Checkout, state: Manifest) -> None:
         hook.remove(os.fsdecode(tree.path), old.site.encode())
 
 
-def _pinned(session: Session) -> list[str]:
+def rescue(session: Session, tree: Standing) -> list[bytes]:
+    """What somebody wrote into a tree after it was replaced is kept when the tree is given up."""
+    checkout = trees.take(session.store, tree)
+    return _cleared(session, checkout) if checkout is not None else []
+
+
+def _cleared(session: Session, checkout: Checkout) -> list[bytes]:
+    return swap.clear(session.store, checkout, session.sorter(checkout.path, checkout.expected, frozenset()))
+
+
+def told_of(rescued: Iterable[bytes]) -> list[str]:
+    """A sentence for each file that was kept."""
+    return [f"Written into a tree after it was replaced, kept: {os.fsdecode(path)}" for path in rescued]
+
+
+def pinned_trees(session: Session) -> list[str]:
     """The trees that alone hold what an undone operation left."""
     return [undone.checkout for undone in session.position.undone if undone.checkout]
 

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sysvenv import dists, fresh, history, interpreters, locks, manifest, report, requested, venv
+from sysvenv import dists, fresh, history, interpreters, manifest, report, requested, venv
 from sysvenv.dists import Distribution
 from sysvenv.errors import SysvenvError
 from sysvenv.fresh import Base
@@ -111,7 +111,7 @@ def _asked_for(session: Session) -> list[Request]:
         found = _on_disk(session.home.venv)
     except SysvenvError:
         found = manifest.distributions(session.recorded)  # the tree is gone
-    own = [distribution for distribution in found if distribution.name in locks.OWN]  # of others, nobody asks
+    own = [distribution for distribution in found if distribution.name in dists.TOOLS]  # of others, nobody asks
     known = past.origins_of(session, session.position.manifest, session.position.operation, own)
     return requested.requests(found, known)
 

@@ -8,9 +8,9 @@ import stat
 from store import disk, trees
 from sysvenv import hook, selection, tracked, venv
 from sysvenv.errors import NotFound, SysvenvError, UsageError
-from sysvenv.headstart import NONE, UV_LOCK
+from sysvenv.headstart import UV_LOCK
 from sysvenv.home import Home
-from sysvenv.operations import keep, recover, setup
+from sysvenv.operations import keep, recover, setup, spare
 from sysvenv.operations.results import Tracked, Untracked
 from sysvenv.operations.session import Context, Session
 
@@ -24,10 +24,10 @@ def track(context: Context, named: str, active: str) -> Tracked:
     before = home.venv if home is not None else place
     if home is None:
         home = tracked.make(context.home, place, _store(context.home, place))
-    elif home.venv != place or not Home.at(home.root).is_tracked:
+    elif home.venv != place or not tracked.is_looked_after(home):
         home = Home(home.root, place, home.store)
         tracked.lead(home)
-    told = setup.initialise(context._replace(home=home, ahead=NONE))
+    told = setup.initialise(context.at(home))
     return Tracked(home.root, before if before != place else "", told)
 
 
@@ -37,13 +37,12 @@ def untrack(context: Context, named: str, active: str, purge: bool) -> Untracked
     home = _tracked(context.home, named, active)
     was_there = os.path.isdir(home.venv)
     notes: list[str] = []
-    if home.is_tracked and Home.at(home.root).is_tracked:
-        with recover.enter(context._replace(home=home, ahead=NONE), "sysvenv untrack") as session:
+    if tracked.is_looked_after(home):
+        with recover.enter(context.at(home), "sysvenv untrack") as session:
             if was_there:
                 keep.settle(session, session.audit())
                 _strip(session)
-            _give_up_trees(session)
-            notes = session.notes
+            notes = [*session.notes, *_give_up_trees(session)]
             tracked.let_go(home)
     if purge:
         _purge(home)
@@ -104,7 +103,7 @@ def _tracked(own: Home, named: str, active: str) -> Home:
         if found is not None:
             return found
     for home in homes:
-        if named and os.path.basename(home.root) == named:
+        if named and home.name == named:
             return home
     if not named and own.is_tracked:
         return own
@@ -121,12 +120,15 @@ def _strip(session: Session) -> None:
         disk.discard(lock)
 
 
-def _give_up_trees(session: Session) -> None:
-    """What stands ready is given back; what redo would need of it is kept as a state before."""
+def _give_up_trees(session: Session) -> list[str]:
+    """What stands ready is given back, but what alone holds what redo would bring back; says what is kept of it."""
+    pinned = spare.pinned_trees(session)
+    rescued: list[bytes] = []
     for tree in trees.standing(session.store):
-        checkout = trees.take(session.store, tree)
-        if checkout is not None and tree.name not in {undone.checkout for undone in session.position.undone}:
-            trees.bury_checkout(session.store, checkout)
+        if tree.name not in pinned:
+            rescued += spare.rescue(session, tree)
+            trees.bury_checkout(session.store, tree)
+    return spare.told_of(rescued)
 
 
 def _purge(home: Home) -> None:
