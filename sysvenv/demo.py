@@ -14,6 +14,7 @@ import signal
 import stat
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -103,7 +104,9 @@ class Demo:
         """Show whether Flask can be imported, with the last line of the traceback where it cannot."""
         answer = _run([self.venv + "/bin/python", "-c", "import flask"], self.environ)
         result = "works" if answer.code == 0 else answer.output.strip().splitlines()[-1].partition(" (")[0]
-        print(f"{BESIDE}$ {IMPORT}\n{BESIDE}  {result}", flush=True)
+        print(f"{BESIDE}$ {IMPORT}", flush=True)
+        for line in textwrap.wrap(result, 80 - len(BESIDE) - 2):
+            print(f"{BESIDE}  {line}", flush=True)
 
     def expect(self, before: dict[str, tuple[object, ...]]) -> None:
         """Compare the live environment with `before`, to the byte. Raises SysvenvError where it differs."""

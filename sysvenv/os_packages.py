@@ -15,7 +15,8 @@ def names(python: Interpreter) -> frozenset[str]:
     """Canonical names of the distributions the system has for `python`; none where that is not the system's own.
 
     Only then does the environment stand in for what the system's programs were made for: one that begins with
-    `#!/usr/bin/env python3` gets the environment's Python, which comes first on PATH, and its versions.
+    `#!/usr/bin/env python3` gets the environment's Python, which comes first on PATH, and its versions. (A project's
+    does so only while it is active.)
     """
     base = os.path.realpath(python.base)
     if os.path.dirname(base) != PREFIX + "/bin":

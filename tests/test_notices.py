@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from recorded import Environment
 from scenes import Scene
-from tiny import ONE, TWO, begun
+from tiny import ONE, TWO, Tiny, begun
 
 from sysvenv import notices, os_packages, standards
 from sysvenv.config import Config, HistoryConfig
@@ -20,7 +20,7 @@ from sysvenv.dists import Distribution, place
 from sysvenv.history import History, Operation
 from sysvenv.import_names import import_names
 from sysvenv.notices import Downgrade, LostFiles, Notices, SharedFiles, SharedImport
-from sysvenv.operations import record, rewind
+from sysvenv.operations import record, rewind, tracking
 from sysvenv.operations.record import Command, Outcome
 from sysvenv.operations.results import Recorded
 from sysvenv.render import notices as lines
@@ -318,6 +318,15 @@ def test_what_the_system_has_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     lead = " ! The system has demo too: its programs run by env python3 get this one"
     assert told(tiny.pip("1.0", ONE)) == [lead]
     assert told(tiny.pip("2.0", TWO)) == []
+
+
+def test_a_project_does_not_stand_in_for_the_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its environment comes first on PATH only while it is active."""
+    own, venv = Tiny(tmp_path / "own"), tmp_path / "shop/.venv"
+    subprocess.run([sys.executable, "-I", "-m", "venv", "--without-pip", venv], check=True)
+    tracking.track(own.context, str(venv), "")
+    monkeypatch.setattr(os_packages, "names", lambda python: {"demo"})
+    assert told(Tiny(tmp_path / "own/envs/shop").pip("1.0", ONE)) == []
 
 
 def test_through_the_hook(tmp_path: Path) -> None:

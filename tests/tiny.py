@@ -41,7 +41,7 @@ class Tiny:
         self.root = root
         self.home = Home.at(str(root))
         self.context = Context(self.home, Config(), sys.executable)
-        self.site = root / "venv" / SITE
+        self.site = Path(self.home.venv) / SITE
 
     @property
     def venv(self) -> str:

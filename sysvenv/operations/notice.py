@@ -43,12 +43,12 @@ def notice(root: bytes, records: History, operation: Operation, before: State, a
     if operation.status == history.DONE:
         changes = operation.packages
         sharing = Sharing(root, python.site, changes, before.holdings, after.holdings, after.distributions)
-        comes_anew = any(change.before is None for change in changes)
+        may_stand_in = not records.home.is_tracked and any(change.before is None for change in changes)
         told = told._replace(
             files=sharing.files(),
             lost=sharing.lost(),
             imports=sharing.imports(),
-            system=notices.also_system(changes, os_packages.names(python)) if comes_anew else (),
+            system=notices.also_system(changes, os_packages.names(python)) if may_stand_in else (),
             orphans=_orphans(records, operation, before, after, python),
         )
     return notices.to_json(told)
