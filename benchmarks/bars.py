@@ -61,6 +61,7 @@ _RECORDED = {
 BARS = (
     *_floors(),
     Bar("undo/200k-to-100k", "undo at 200k / undo at 100k files", 2.2),
+    Bar("undo/1000-to-1-operations", "undo with 1,000 operations of history / with one, each against its floor", 1.1),
     Bar("undo/reinstall", "pip uninstall + reinstall of the ML stack / undo", 300, at_most=False),
     Bar("undo/rebuild", "venv rebuilt from pip freeze / undo", 450, at_most=False),
     Bar("switch/to-ml/uv", "uv pip sync --offline / ready switch to ML", 3, at_most=False),

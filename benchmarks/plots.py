@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 _COLOURS = {"pip": "#8c564b", "rebuild": "#d62728", "uv": "#9467bd", "sysvenv": "#1f77b4", "floor": "#b0b0b0"}
 _ORDER = ("pip", "rebuild", "uv", "sysvenv", "floor")
-_GROWING = ("adopt", "record", "audit", "undo", "floor")
+_GROWING = ("adopt", "record", "gc", "audit", "undo", "floor")
 
 
 def draw(folder: str) -> None:
@@ -65,6 +65,7 @@ def growth(document: Document) -> Figure | None:
                 "floor": sides["floor"],
                 "audit": document["figures"].get(f"growth/{size}/audit", {}).get("status --check"),
                 "record": document["figures"].get(f"growth/{size}/record", {}).get("sysvenv"),
+                "gc": document["figures"].get(f"growth/{size}/gc", {}).get("gc"),
                 "adopt": document["figures"].get(f"adopt/{size}", {}).get("sysvenv init"),
             }
             for name, figure in found.items():
@@ -75,6 +76,8 @@ def growth(document: Document) -> Figure | None:
     figure, axes = pyplot.subplots(figsize=(7, 4.5))
     words = {"record": "pip install, recorded", "audit": "status --check", "adopt": "init (adoption)"}
     for name, points in lines.items():
+        if not points:
+            continue  # results from before it was measured
         points.sort()
         style = "--" if name == "floor" else "-"
         axes.plot(*zip(*points, strict=True), style, marker="o", markersize=3, label=words.get(name, name))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from benchmarks import filesystems, stacks
+from benchmarks.filesystems import allocated
 from benchmarks.homes import Home, Venv, remove
 from benchmarks.pairs import CommandFailed
 from benchmarks.scenarios import growth
@@ -78,23 +79,6 @@ def farms(place: Workplace, template: str, venv: int) -> None:
 def note(place: Workplace, name: str, extra: int, venv: int) -> None:
     """Keep a number of bytes as a percentage of the venv."""
     place.results.ratio(name, 100 * extra / venv)
-
-
-def allocated(tree: str, but: str = "") -> int:
-    """Bytes of all blocks below a directory, each inode once; without what lies in directories named ``but``."""
-    os.sync()
-    seen: set[int] = set()
-    total = os.lstat(tree).st_blocks
-    for directory, folders, names in os.walk(tree):
-        if but and os.path.basename(directory) == but:
-            folders.clear()
-            continue
-        for name in (*folders, *names):
-            facts = os.lstat(os.path.join(directory, name))
-            if facts.st_ino not in seen:
-                seen.add(facts.st_ino)
-                total += facts.st_blocks
-    return total * 512
 
 
 def _shares_blocks(place: Workplace) -> bool:

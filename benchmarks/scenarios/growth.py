@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from benchmarks import memory, stacks
+from benchmarks.filesystems import allocated
 from benchmarks.fingerprint import fingerprint
 from benchmarks.homes import Home, Venv, fresh, remove
 from benchmarks.pairs import Side, one_core
@@ -30,13 +31,13 @@ def run(place: Workplace) -> None:
         check = Side("status --check", [home.sysvenv("status", "--check")], home.environ())
         place.compare(f"growth/{size}/audit", [check], 3 if large else 7, {})
         recording(place, size, home, plain, runs=3 if large else 5)
+        collecting(place, f"growth/{size}/gc", home, runs=3 if large else 5)
         if size == "200k":
             remember(place, size, home)
         remove(home.home)
         remove(plain.root)
     place.results.ratio("undo/200k-to-100k", medians["200k"] / medians["100k"])
     histories(place)
-    place.results.skipped("gc: its growth is not measured yet")
 
 
 def build(place: Workplace, size: str) -> tuple[Home, Venv]:
@@ -100,6 +101,13 @@ def recording(place: Workplace, size: str, home: Home, plain: Venv, runs: int) -
     place.check_distributions(home.root, plain.root, f"{size}: recorded pip install and plain pip")
 
 
+def collecting(place: Workplace, figure: str, home: Home, runs: int) -> None:
+    """gc where there is nothing left to free, so that each run does the same: the plan, and the plan carried out."""
+    home.do("gc")
+    sides = [home.side(" ".join(words), home.sysvenv(*words)) for words in (["gc", "--dry-run"], ["gc"])]
+    place.compare(figure, sides, runs, {})
+
+
 def adoption(place: Workplace, what: str, home: Home, plain: Venv) -> None:
     """The first adoption beside a full copy of the same venv, both onto the disk; once, as that costs a copy."""
     full = Side("cp -a + sync", [["sh", "-c", f"cp -a '{home.root}' '{plain.root}' && sync"]], place.environ(), most=1)
@@ -127,7 +135,7 @@ def note(place: Workplace, name: str, peak: int) -> None:
 
 
 def histories(place: Workplace) -> None:
-    """undo and `history` with more and more operations; made by restoring two states in turn, each time a record."""
+    """undo, `history` and gc with more and more operations, which restore two states in turn; then gc prunes them."""
     home, plain = build(place, "1k")
     remove(plain.root)
     home.do("snapshot", "after")
@@ -137,7 +145,20 @@ def histories(place: Workplace) -> None:
         while done < wanted:
             done += 1
             home.do("restore", "after" if done % 2 else "baseline")
-        sides = [home.side(verb, home.sysvenv(verb)) for verb in ("undo", "redo", "history")]
-        ratios = {f"undo/1k-{wanted}-operations": ("undo", "floor")}
-        place.compare(f"history/{wanted}", [*sides, place.floor(home.root)], 9, ratios)
+        remembering(place, f"{wanted}-operations", home)
+        collecting(place, f"history/{wanted}/gc", home, runs=5)
+    ratios = place.results.document["ratios"]
+    place.results.ratio("undo/1000-to-1-operations", ratios["undo/1k-1000-operations"] / ratios["undo/1k-1-operations"])
+    prune = home.side("gc --max-entries 10", home.sysvenv("gc", "--max-entries", "10"), most=1)
+    place.results.amount("disk/1000-operations", allocated(home.home))
+    place.compare("history/1000/pruning", [prune], 1, {})
+    place.results.amount("disk/1000-operations/pruned", allocated(home.home))
+    remembering(place, "pruned", home)
     remove(home.home)
+
+
+def remembering(place: Workplace, what: str, home: Home) -> None:
+    """undo, redo and `history` in turn with the floor."""
+    sides = [home.side(verb, home.sysvenv(verb)) for verb in ("undo", "redo", "history")]
+    figure = f"history/{what.removesuffix('-operations')}"
+    place.compare(figure, [*sides, place.floor(home.root)], 9, {f"undo/1k-{what}": ("undo", "floor")})

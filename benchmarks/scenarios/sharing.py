@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable
 
 from benchmarks import stacks
+from benchmarks.filesystems import allocated
 from benchmarks.homes import Home, Venv, base_python, remove
-from benchmarks.scenarios.cost import allocated
 from benchmarks.stacks import UvVenv
 from benchmarks.workplace import Workplace
 
