@@ -23,6 +23,16 @@ OBJECT = "object"
 Join = Callable[[int, int], int]
 
 
+class Content(NamedTuple):
+    """One content in an archive."""
+
+    name: str
+    """Its digest."""
+    claim: int
+    size: int
+    """Bytes, unpacked."""
+
+
 class Held(NamedTuple):
     """One file of the store."""
 
@@ -30,8 +40,8 @@ class Held(NamedTuple):
     """MANIFEST, SEGMENT, COPY (an archive, or one shared copy) or OBJECT."""
     path: bytes
     claim: int
-    contents: tuple[tuple[int, int], ...] = ()
-    """Of an archive: the claim on each content in it, and how long that is."""
+    contents: tuple[Content, ...] = ()
+    """Of an archive: what is in it."""
 
 
 class Ready(NamedTuple):
@@ -113,10 +123,12 @@ def _copies(store: Store, claims: _Claims, join: Join) -> Iterator[Held]:
             members = store.pristine.members(path)
         except (Damaged, OSError):
             continue
-        contents = tuple((claims.contents.get(each.encode(), 0), member.size) for each, member in members.items())
+        contents = tuple(
+            Content(each, claims.contents.get(each.encode(), 0), member.size) for each, member in members.items()
+        )
         claim = 0
-        for wanted, _ in contents:
-            claim = join(claim, wanted)
+        for content in contents:
+            claim = join(claim, content.claim)
         yield Held(COPY, path, claim, contents)
 
 

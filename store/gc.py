@@ -18,6 +18,10 @@ from store.census import COPY, MANIFEST, OBJECT, SEGMENT, Held, Ready
 from store.store import Store
 from store.trees import Standing
 
+_REPACK_FROM = 0.5
+"""An archive is written anew when more than this share of it is needed by nobody ..."""
+_BLOCK = 4096
+"""... and that gives back as many bytes."""
 KEPT = sys.maxsize
 """The claim of what stays whatever happens. Smaller ones say in which order states may go, 1 first."""
 
@@ -30,6 +34,16 @@ class Weighed(NamedTuple):
     """Allocated bytes: 0 where something that stays is another name of it."""
 
 
+class Repack(NamedTuple):
+    """An archive that stays for some of its contents, to be written anew without the others."""
+
+    path: bytes
+    wanted: frozenset[str]
+    """The digests of those that stay."""
+    freed: int
+    """About how many allocated bytes that gives back: packed, all contents are taken to shrink alike."""
+
+
 class Plan(NamedTuple):
     """What goes."""
 
@@ -37,13 +51,16 @@ class Plan(NamedTuple):
     """Trees that stand ready, each with what it takes for itself."""
     files: tuple[Weighed, ...]
     """In this order: what names others goes first."""
+    archives: tuple[Repack, ...]
+    """More than half of these is needed by nobody."""
     idle: int
-    """About how many bytes nobody needs lie in archives that stay, for they hold others too."""
+    """About how many bytes nobody needs lie in archives that stay as they are."""
 
     @property
     def freed(self) -> int:
         """Allocated bytes."""
-        return sum(weight for _, weight in self.trees) + sum(each.freed for each in self.files)
+        files = sum(each.freed for each in self.files) + sum(each.freed for each in self.archives)
+        return files + sum(weight for _, weight in self.trees)
 
     def count(self, kind: str) -> int:
         """How many files of a kind go."""
@@ -58,6 +75,8 @@ class Swept(NamedTuple):
     segments: int
     copies: int
     objects: int
+    repacked: int
+    """Archives that were written anew."""
     freed: int
 
 
@@ -71,10 +90,13 @@ class Marked:
 
     def plan(self, least: int = KEPT) -> Plan:
         """Let everything go whose claim is less than ``least``."""
+        slack = [_slack(held, least) for held in self._census.files if held.contents and held.claim >= least]
+        worth = tuple(each for each, share in slack if share > _REPACK_FROM and each.freed >= _BLOCK)
         return Plan(
             tuple((ready.tree, weight) for ready, weight in self._trees if ready.claim < least),
             tuple(each for each in self._files if each.held.claim < least),
-            sum(_idle(held, least) for held in self._census.files if held.contents and held.claim >= least),
+            worth,
+            sum(each.freed for each, _ in slack) - sum(each.freed for each in worth),
         )
 
 
@@ -103,7 +125,7 @@ def apply(store: Store, plan: Plan, until: float = float("inf")) -> Swept:
 
     Stops ``until`` that moment of time.monotonic() is past. May be killed at any time: what goes first is what names
     others, so that nothing that can be found names what is gone. On a disk that takes no new name, files are deleted
-    at once.
+    at once. Archives are written anew last, as that takes space.
     """
     freed = 0
     gone: Counter[str] = Counter()
@@ -127,7 +149,23 @@ def apply(store: Store, plan: Plan, until: float = float("inf")) -> Swept:
     if naming and gone[MANIFEST]:
         disk.sync_directory(store.manifests.root)
     store.pristine.forget_members()
-    return Swept(len(plan.trees), gone[MANIFEST], gone[SEGMENT], gone[COPY], gone[OBJECT], freed)
+    given_back = [_repack(store, each) for each in plan.archives if time.monotonic() <= until]
+    freed += sum(given_back)
+    repacked = sum(1 for size in given_back if size)
+    return Swept(len(plan.trees), gone[MANIFEST], gone[SEGMENT], gone[COPY], gone[OBJECT], repacked, freed)
+
+
+def _repack(store: Store, each: Repack) -> int:
+    """Write an archive anew; how many allocated bytes that gave back. One that is damaged, or for which there is no
+    space, stays as it is."""
+    before = disk.allocated_at(each.path)
+    try:
+        done = store.pristine.repack(each.path, each.wanted)
+    except OSError as error:
+        if error.errno not in disk.FULL:
+            raise
+        return 0
+    return max(0, before - disk.allocated_at(each.path)) if done else 0
 
 
 class _Heap:
@@ -199,8 +237,10 @@ def _freed(path: bytes, links: Mapping[int, int]) -> int:
     return disk.allocated(found)
 
 
-def _idle(held: Held, least: int) -> int:
-    """About what the contents of an archive that nobody needs take in it: packed, all are taken to shrink alike."""
-    whole = sum(size for _, size in held.contents)
-    unneeded = sum(size for claim, size in held.contents if claim < least)
-    return disk.allocated_at(held.path) * unneeded // whole if unneeded else 0
+def _slack(held: Held, least: int) -> tuple[Repack, float]:
+    """What is to be had by writing an archive anew, and which share of it that is."""
+    wanted = frozenset(content.name for content in held.contents if content.claim >= least)
+    whole = sum(content.size for content in held.contents)
+    unneeded = sum(content.size for content in held.contents if content.claim < least)
+    share = unneeded / whole if whole else 0.0
+    return Repack(held.path, wanted, int(disk.allocated_at(held.path) * share)), share

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import BinaryIO, NamedTuple
 
 from store import digest, disk, frames
@@ -105,16 +105,13 @@ class Pristine:
 
     def intact(self, members: Mapping[str, Member]) -> Iterator[dict[str, bytes]]:
         """The contents of an archive that are what their digests say, a frame at a time: each is unpacked once."""
-        grouped: dict[int, list[tuple[str, Member]]] = {}
-        for name, member in members.items():
-            grouped.setdefault(member.frame_offset, []).append((name, member))
-        for inside in grouped.values():
-            whole = max(member.offset + member.size for _, member in inside)
+        for inside in _framed(members):
+            whole = max(member.offset + member.size for member in inside.values())
             try:
-                frame = memoryview(self.extract(inside[0][1]._replace(offset=0, size=whole)))
+                frame = memoryview(self.extract(next(iter(inside.values()))._replace(offset=0, size=whole)))
             except (Damaged, OSError):
                 continue
-            pieces = {name: frame[member.offset : member.offset + member.size] for name, member in inside}
+            pieces = {name: frame[member.offset : member.offset + member.size] for name, member in inside.items()}
             yield {name: bytes(piece) for name, piece in pieces.items() if digest.of_bytes(piece) == name}
 
     def renew(self, segment: str, sources: Iterable[tuple[Entry, bytes]], *, text_only: bool) -> bool:
@@ -133,6 +130,28 @@ class Pristine:
             new = archive.finish(segment, replace=True)
         disk.barrier(self.root, new)
         return bool(new)
+
+    def repack(self, archive: bytes, wanted: Collection[str]) -> bool:
+        """Write an archive anew, durably, with only those of its contents that are ``wanted``.
+
+        Frames that are wanted whole are copied as they are. False, and nothing happens, where it cannot be read.
+        """
+        with Archive(self, text_only=False) as packed, open(archive, "rb") as file:
+            try:
+                for frame in _framed(self.members(archive)):
+                    left = {name: member for name, member in frame.items() if name in wanted}
+                    if len(left) == len(frame):
+                        packed.add_frame(frame, file)
+                    elif left:
+                        for name, content in next(self.intact(left), {}).items():
+                            packed.add_content(name, content)
+                            del left[name]
+                        if left:
+                            return False
+            except Damaged:
+                return False
+            packed.replace(archive)
+        return True
 
     def _candidates(self, content: str) -> Iterator[bytes]:
         try:
@@ -245,6 +264,15 @@ class Archive:
             self._seen.add(name)
             self._hold(name, content)
 
+    def add_frame(self, members: Mapping[str, Member], source: BinaryIO) -> None:
+        """Add all contents of a frame of the archive ``source``, packed as they are."""
+        self._flush()
+        self._seen.update(members)
+        first = next(iter(members.values()))
+        source.seek(first.frame_offset)
+        row = sorted((member.offset, name, member.size) for name, member in members.items())
+        self._write_frame([(name, size) for _, name, size in row], _pieces(source, first.frame_length))
+
     def _hold(self, name: str, content: bytes) -> None:
         self._names.append((name, len(content)))
         self._parts.append(content)
@@ -255,18 +283,31 @@ class Archive:
     def finish(self, segment: str, *, replace: bool = False) -> list[bytes]:
         """Give the archive its name, unless one has it that is not to be replaced; returns the paths still to be made
         durable."""
-        self._pristine.forget_members()
         self._flush()
         place = self._pristine.archive_path(segment) if replace else self._place(segment)
         if self._file is None or place is None:
             return self._copies
-        table = frames.compress(b"".join(self._rows))
-        start = self._file.tell()
-        self._file.write(table + _FOOTER.pack(start, len(table), bytes.fromhex(digest.of_bytes(table))))
-        self._file.close()
         disk.make_parent(place)
-        os.rename(self._temporary, place)
+        self._name(self._file, place, durable=replace)
         return [*self._copies, place]
+
+    def replace(self, archive: bytes) -> None:
+        """Take the place of an archive that is there, durably."""
+        self._flush()
+        if self._file is not None:
+            self._name(self._file, archive, durable=True)
+
+    def _name(self, file: BinaryIO, place: bytes, *, durable: bool) -> None:
+        """Write the table and give the archive its name; what has that name goes in the same moment."""
+        table = frames.compress(b"".join(self._rows))
+        start = file.tell()
+        file.write(table + _FOOTER.pack(start, len(table), bytes.fromhex(digest.of_bytes(table))))
+        file.flush()
+        if durable:
+            os.fsync(file.fileno())
+        file.close()
+        os.rename(self._temporary, place)
+        self._pristine.forget_members()
 
     def _place(self, segment: str) -> bytes | None:
         """A name that is free; None where one archive of the segment holds all of this already.
@@ -313,6 +354,24 @@ class Archive:
         for name, size in names:
             self._rows.append(b"%s %d %d %d %d\n" % (name.encode(), start, length, offset, size))
             offset += size
+
+
+def _framed(members: Mapping[str, Member]) -> Iterable[dict[str, Member]]:
+    """The members of each frame."""
+    grouped: dict[int, dict[str, Member]] = {}
+    for name, member in members.items():
+        grouped.setdefault(member.frame_offset, {})[name] = member
+    return grouped.values()
+
+
+def _pieces(file: BinaryIO, length: int) -> Iterator[bytes]:
+    """The next ``length`` bytes. Raises Damaged where there are fewer."""
+    while length:
+        piece = file.read(min(length, FRAME))
+        if not piece:
+            raise Damaged(f"{os.fsdecode(file.name)} is cut short.", "Run: sysvenv verify")
+        length -= len(piece)
+        yield piece
 
 
 def _changed(path: bytes) -> Changed:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import io
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -136,7 +137,8 @@ class Scene:
 
     def play(self) -> None:
         """Make the homes that operations start from: "bare" (a venv sysvenv does not know), "one", "two", "undone",
-        "edited" (@1 has demo 1.0 and third, @2 demo 2.0 and other)."""
+        "edited" (@1 has demo 1.0 and third, @2 demo 2.0 and other), "long" (@3 has big.py, @4 is called named, @5 is
+        @1 again)."""
         self.root.mkdir()
         self._must(self.run([sys.executable, "-I", "-m", "venv", "--without-pip", str(self.venv)]))
         (self.venv / "notes.txt").write_text("the user's own")
@@ -152,6 +154,14 @@ class Scene:
         self.lay("two")
         edit(self.site)
         self.keep("edited")
+        big = self.site / "big.py"
+        big.write_text(f"big = {random.Random(1).randbytes(20_000).hex()!r}\n")
+        self._must(self.sysvenv("snapshot", "big"))
+        self._must(self.sysvenv("snapshot", "--delete", "big"))
+        big.unlink()
+        self._must(self.sysvenv("snapshot", "named"))
+        self._must(self.sysvenv("restore", "@1"))
+        self.keep("long")
 
     @staticmethod
     def _must(answer: Answer) -> None:

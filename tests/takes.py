@@ -31,6 +31,8 @@ class Operation(NamedTuple):
     reverse: tuple[str, ...] = ()
     """What takes it back; nothing where it changes no tree."""
     next: tuple[str, ...] = NEXT
+    keeps: tuple[str, ...] = ()
+    """States that can still be restored, whatever becomes of it."""
     anew: bool = False
     """Whether it makes the new state, each time another, of thousands of calls; then a sample has to do."""
 
@@ -45,6 +47,7 @@ OPERATIONS = {
     "clean": Operation("two", ("clean",), ("undo",), anew=True),
     "clean to the baseline": Operation("two", ("clean", "--keep-baseline"), ("undo",)),
     "init": Operation("bare", ("init",), next=("init",)),
+    "gc": Operation("long", ("gc", "--max-entries", "1"), keeps=("baseline", "named", "@5")),
 }
 PIPS = {
     "pip install": ("one", ["install", "--no-deps", "demo==2.0", "other"]),
@@ -63,6 +66,7 @@ class Take:
         self.scene, self.operation = scene, operation
         scene.lay(operation.start)
         self.old = scene.seen()
+        self.kept = {name: restored(scene, name) for name in operation.keeps}
         self.whole = self.broken(Wire())
         assert self.whole.code == DONE, self.whole
         self.new = scene.seen()
@@ -100,6 +104,9 @@ class Take:
         if operation.reverse:
             well(scene.sysvenv(*operation.reverse), "the way back")
             self.stands(self.old, "the way back")
+        for name, state in self.kept.items():
+            if restored(scene, name) != state:
+                raise Bad(f"{name} is another state: {difference(scene.seen(), state)}")
         well(scene.sysvenv("verify"), "verify")
 
     def is_new(self, found: Fingerprint) -> bool:
@@ -129,6 +136,12 @@ def well(answer: Answer, what: str) -> Answer:
         said = "; ".join(line for line in answer.text.splitlines() if line and not line.startswith("ok "))
         raise Bad(f"{what}: exit code {answer.code}: {said}")
     return answer
+
+
+def restored(scene: Scene, name: str) -> Fingerprint:
+    """The environment in another state."""
+    well(scene.sysvenv("restore", name), f"restore {name}")
+    return scene.seen()
 
 
 def is_behind(scene: Scene) -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import tripwire
 from effort import Effort
+from fingerprint import Fingerprint
 from scenes import SYSVENV, Scene
 from takes import DONE, NEXT, OPERATIONS, PIPS, Bad, Take, judge_pip, stands_at, well
 from tally import Count
@@ -105,21 +106,40 @@ def test_recovery_may_be_killed_too(
     concluded(count, f"recovery of {name}", "kill", tried, bad)
 
 
+@pytest.fixture(scope="module")
+def whole_pip(scene: Scene) -> Callable[[str], tuple[Fingerprint, Tripped]]:
+    """What a pip begins with, and how it goes without a fault; judged once."""
+
+    def played(name: str) -> tuple[Fingerprint, Tripped]:
+        start, words = PIPS[name]
+        scene.lay(start)
+        old = scene.seen()
+        whole = scene.broken(scene.pip(*words), Wire())
+        assert whole.code == DONE, whole
+        judge_pip(scene, whole, old)
+        return old, whole
+
+    return functools.cache(played)
+
+
 PIP_FAULTS = {KILL_ONE: Wire(KILL_ONE), **FAULTS}
 
 
 @pytest.mark.parametrize("kind", PIP_FAULTS)
 @pytest.mark.parametrize("name", PIPS)
-def test_one_undo_takes_a_broken_pip_back(scene: Scene, effort: Effort, count: Count, name: str, kind: str) -> None:
+def test_one_undo_takes_a_broken_pip_back(
+    scene: Scene,
+    whole_pip: Callable[[str], tuple[Fingerprint, Tripped]],
+    effort: Effort,
+    count: Count,
+    name: str,
+    kind: str,
+) -> None:
     """pip, its recorder or both are killed, or a call of either fails: one undo, and all is as it was before pip."""
     start, words = PIPS[name]
-    scene.lay(start)
-    old = scene.seen()
-    whole = scene.broken(scene.pip(*words), Wire())
-    assert whole.code == DONE, whole
+    old, whole = whole_pip(name)
     wire = PIP_FAULTS[kind]
     total = sum(call.split()[0] in wire.calls for call in whole.calls)
-    judge_pip(scene, whole, old)
     tried, bad = 0, []
     for at in effort.chosen(total, name + kind):
         scene.lay(start)

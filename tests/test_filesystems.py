@@ -531,7 +531,8 @@ def test_a_path_longer_than_the_system_takes(two: Tiny) -> None:
 
 
 def test_what_is_no_file_stays(two: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sockets and FIFOs are the user's, wherever they lie: never read, never recorded, there after undo and redo."""
+    """Sockets and FIFOs are the user's, wherever they lie: never read, never recorded, there after undo and redo;
+    doctor names them."""
     site = two.site
     os.mkfifo(site / "demo/pipe.py")
     os.mkfifo(two.root / "venv/bin/pipe")
@@ -545,6 +546,8 @@ def test_what_is_no_file_stays(two: Tiny, monkeypatch: pytest.MonkeyPatch) -> No
         states = [rewind.undo(two.context), rewind.redo(two.context)]
         assert fingerprint(two.venv) == before
         assert all(state.rescued == () for state in states)
+        said = sysvenv(two, "doctor").stdout
+        assert "Sockets, FIFOs and devices come along" in said and "bin/pipe" in said
         label.snapshot(two.context, "with")
         rewind.restore(two.context, "@0")
         assert stat.S_ISFIFO(os.lstat(site / "demo/pipe.py").st_mode)

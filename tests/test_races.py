@@ -23,7 +23,7 @@ SECONDS = 120
 SYSVENVS = [
     ["undo"], ["undo", "2"], ["redo"], ["restore", "@0"], ["restore", "@2"], ["snapshot", "named", "--force"],
     ["history"], ["history", "--detailed"], ["status"], ["status", "--check"], ["verify"], ["diff", "@1"],
-    ["undo", "--no-wait"], ["clean", "--keep-baseline", "--no-wait"],
+    ["undo", "--no-wait"], ["clean", "--keep-baseline", "--no-wait"], ["gc"], ["gc", "--max-entries", "8"], ["du"],
 ]  # fmt: skip
 PIPS = [
     ["install", "--no-deps", "demo==1.0"], ["install", "--no-deps", "demo==2.0"], ["uninstall", "--yes", "demo"],
@@ -57,7 +57,7 @@ class Run:
 @pytest.mark.faults
 @pytest.mark.slow
 def test_ten_at_once(tmp_path: Path, effort: Effort, count: Count) -> None:
-    """Installing, undoing, naming and reading, all at the same time: one after the other, and each state is whole."""
+    """Installing, undoing, naming, pruning, reading at the same time: one after the other, and each state is whole."""
     scene = Scene(Path(os.path.realpath(tmp_path)) / "races")
     scene.play()
     scene.lay("two")

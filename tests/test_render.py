@@ -560,7 +560,7 @@ def test_snapshots() -> None:
     assert printed(lambda screen: labels.table(screen, []))[0].startswith("No snapshots yet")
 
 
-GONE = Collected(tuple(range(290)), 10, 9, 1, 300, 412, 55, 1234, 123_400_000, 0, 0, seconds=0.31)
+GONE = Collected(tuple(range(290)), 10, 9, 1, 300, 412, 55, 1234, 0, 123_400_000, 0, 0, seconds=0.31)
 
 
 def test_what_gc_did() -> None:
@@ -576,9 +576,13 @@ def test_what_gc_did() -> None:
     lines = printed(lambda screen: space.collected(screen, plan))
     assert lines[0] == "1 operation (@3) would be pruned; 10 operations stay, undo can take back 9"
     assert "Would free 123.4 MB." in lines
-    assert "About 2.0 MB more lie in archives that hold needed copies too." in lines
+    assert "About 2.0 MB more lie in archives most of which is needed." in lines
     assert any("5.0 MB more than store.max_size" in line for line in lines)
     assert lines[-1] == "Nothing was changed (--dry-run)."
+    packed = printed(lambda screen: space.collected(screen, GONE._replace(repacked=2)))
+    assert " ".join(packed[4:6]) == (
+        "2 archives of copies were packed anew, for most of what was in them is needed no more."
+    )
     two = GONE._replace(pruned=(3, 4), rescued=("/home/u/late\x1b.log",))
     lines = printed(lambda screen: space.collected(screen, two))
     assert lines[0].startswith("2 operations (@3 and @4) were pruned")
@@ -587,7 +591,7 @@ def test_what_gc_did() -> None:
 
 def test_gc_with_nothing_to_do() -> None:
     """Said in two lines."""
-    nothing = Collected((), 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, notes=("A note",))
+    nothing = Collected((), 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, notes=("A note",))
     assert printed(lambda screen: space.collected(screen, nothing)) == [
         "A note.",
         "History keeps all of its 1 operation; undo can take back 0 operations.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import shutil
 import time
 
@@ -13,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from specimens import File, edit_in_place, keep_pristine, on_disk, seen_as, specs, worlds
 
-from store import census, gc, layout, space, trees
+from store import census, disk, gc, layout, space, trees
 from store.errors import Damaged
 from store.gc import KEPT
-from store.pristine import Pristine
+from store.pristine import FRAME, Archive, Pristine
 from store.verify import verify
 
 ONE = {b"a/one.py": File(b"one\n" * 3000), b"a/same.py": File(b"same\n" * 3000), b"b/x": File(b"x\n")}
@@ -162,6 +163,64 @@ def test_an_archive_stays_for_what_it_holds(world):
     assert os.path.exists(archives[0].path)
     assert not any(os.path.exists(held.path) for held in archives[1:])
     assert one and not os.listdir(world.store.manifests.root)
+
+
+def incompressible(count: int) -> bytes:
+    return random.Random(count).randbytes(count)
+
+
+BIG = {
+    b"a/gone.bin": File(incompressible(200_000)),
+    b"a/here.py": File(b"here\n" * 3000),
+    b"a/large.bin": File(incompressible(FRAME + 1)),
+    b"a/too.bin": File(incompressible(2 * FRAME)),
+}
+LEFT = {path: BIG[path] for path in (b"a/here.py", b"a/large.bin")}
+
+
+def test_an_archive_most_of_which_nobody_needs_is_packed_anew(world):
+    """Frames that are wanted whole, parts of others; what nobody needs is not in it any more, and is given back."""
+    one = world.keep(BIG)
+    left = world.keep_tree({path: one.tree[path] for path in LEFT})
+    (archive,) = {world.store.pristine.archive_path(name) for name in one.manifest.segments}
+    for each in set(world.store.pristine.archives()) - {archive}:
+        os.unlink(each)  # as a capture, which writes only what no archive has yet
+    plan = mark(world, left).plan()
+    assert [each.path for each in plan.archives] == [archive]
+    before = os.lstat(archive).st_blocks * 512
+    swept = gc.apply(world.store, plan)
+    given_back = before - os.lstat(archive).st_blocks * 512
+    assert swept.repacked == 1 and given_back > 2 * FRAME and swept.freed > given_back
+    assert set(world.store.pristine.members(archive)) == {entry.digest for entry in left.tree.values()}
+    assert verify(world.store, [left.name]).faults == ()
+    edit_in_place(world.store.objects.path(left.tree[b"a/here.py"]))
+    assert fingerprint(lay(world, left).path) == seen_as(LEFT)
+    assert mark(world, left).plan().archives == ()
+
+
+@pytest.mark.parametrize("trouble", ["damaged", "full disk", "no time"])
+def test_an_archive_that_cannot_be_packed_anew_stays(world, trouble, monkeypatch):
+    """Whatever it still holds may be the last copy; and space is wanted where there is none."""
+    one = world.keep(BIG)
+    left = world.keep_tree({path: one.tree[path] for path in LEFT})
+    (archive,) = {world.store.pristine.archive_path(name) for name in one.manifest.segments}
+    plan = mark(world, left).plan()
+    if trouble == "damaged":
+        member = world.store.pristine.members(archive)[left.tree[b"a/here.py"].digest]
+        with open(archive, "r+b") as file:
+            file.seek(member.frame_offset)
+            file.write(b"\0" * member.frame_length)
+    if trouble == "full disk":
+        monkeypatch.setattr(Archive, "_write_frame", lambda *_: full())
+    before = disk.read(archive)
+    swept = gc.apply(world.store, plan, time.monotonic() - 1 if trouble == "no time" else float("inf"))
+    assert swept.repacked == 0
+    assert disk.read(archive) == before
+    assert not [path for path in listed(world) if path.endswith(b".tmp")]
+
+
+def full() -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_shared_copies_go_one_by_one(world):

@@ -22,8 +22,9 @@ from store.verify import EDITED, UNGUARDED, verify
 from sysvenv import snapshots
 from sysvenv.errors import NotFound
 from sysvenv.history import History, read_head
-from sysvenv.operations import label, record, recover, rewind
+from sysvenv.operations import collect, label, record, recover, rewind
 from sysvenv.operations.record import Outcome
+from sysvenv.retention import Limits
 
 VERSIONS = {"1.0": ONE, "2.0": TWO, "3.0": {**TWO, "demo/third.py": "x = 3\n", "demo/deep/deeper/down.py": "x = 4\n"}}
 DATA = b"models/"
@@ -63,6 +64,11 @@ class Model:
         return replace(self, made=copy(self.made), undone=copy(self.undone), snapshots=copy(self.snapshots))
 
     @property
+    def recorded(self) -> set[int]:
+        """The operations history tells of."""
+        return self.made.keys() | ({self.pending} if self.pending is not None else set())
+
+    @property
     def next(self) -> int:
         return max(self.made) + 1
 
@@ -93,7 +99,7 @@ class Model:
         """Whether there are as many; then they are taken back."""
         back: list[int] = []
         at = self.at
-        while len(back) + self.drifted < steps and self.made[at].parent >= 0:
+        while len(back) + self.drifted < steps and at in self.made and self.made[at].parent >= 0:
             back.append(at)
             at = self.made[at].parent
         if len(back) + self.drifted < steps:
@@ -120,6 +126,13 @@ class Model:
         self.at, self.live = self.undone[steps - 1]
         self.stands, self.undone = self.live, self.undone[steps:]
         return True
+
+    def prune(self, entries: int) -> None:
+        """gc: the oldest operations go until no more than that are left, but for those that are needed."""
+        needed = {self.at, max(self.recorded), *(number for number, _ in self.undone)}
+        excess = len(self.recorded) - entries
+        for number in sorted(self.recorded - needed)[: max(excess, 0)]:
+            del self.made[number]
 
 
 class World:
@@ -280,6 +293,12 @@ class World:
             label.delete_snapshot(self.home.context, name)
             del self.model.snapshots[name]
 
+    def gc(self, number: int) -> None:
+        """Give back what nothing needs, mostly with fewer operations kept than there are."""
+        entries = random.Random(number).choice([1, 4, 15, 60])
+        collect.collect(self.home.context, Limits(entries=entries))
+        self.model.prune(entries)
+
     def _agrees(self, command: Callable[[], object], possible: bool) -> None:
         try:
             command()
@@ -299,7 +318,7 @@ class World:
         settled.settle()
         possible = [before, settled]
         after = self.model.copy()
-        word = chance.choice(["undo", "redo", "restore", "snapshot", *(["pip"] if self._has_python() else [])])
+        word = chance.choice(["undo", "redo", "restore", "snapshot", "gc", *(["pip"] if self._has_python() else [])])
         if word in ("undo", "redo"):
             (after.undo if word == "undo" else after.redo)(1)
             command: Callable[[Tiny, Faults], object] = lambda home, _: getattr(rewind, word)(home.context)  # noqa: E731
@@ -310,6 +329,10 @@ class World:
         elif word == "snapshot":
             after = settled
             command = lambda home, _: label.snapshot(home.context, "crashed", force=True)  # noqa: E731
+        elif word == "gc":
+            entries = chance.choice([1, 4, 15])
+            after.prune(entries)
+            command = lambda home, _: collect.collect(home.context, Limits(entries=entries))  # noqa: E731
         else:
             command = self._crashing_pip(chance)
         code, _ = run(self.home, command, "kill", at)
@@ -362,7 +385,11 @@ class World:
         live, data = self._seen()
         assert live == self.model.live, _difference(live, self.model.live)
         assert data == self.data, _difference(data, self.data)
-        assert self._is_at(self.model), (read_head(self.home.home), self.model.at, [n for n, _ in self.model.undone])
+        assert self._is_at(self.model), (
+            read_head(self.home.home),
+            History(self.home.home).numbers(),
+            (self.model.at, [number for number, _ in self.model.undone], self.model.recorded),
+        )
 
     def check_store(self) -> None:
         """Nothing that is kept is damaged."""
@@ -373,9 +400,11 @@ class World:
 
     def _is_at(self, model: Model) -> bool:
         head = read_head(self.home.home)
-        return head is not None and (head.operation, [undone.operation for undone in head.undone]) == (
-            model.at,
-            [number for number, _ in model.undone],
+        return (
+            head is not None
+            and (head.operation, [undone.operation for undone in head.undone])
+            == (model.at, [number for number, _ in model.undone])
+            and History(self.home.home).numbers() == sorted(model.recorded)
         )
 
     def _changed(self) -> None:
@@ -417,7 +446,7 @@ ACTIONS: dict[str, Callable[[World, int], None]] = {
     for name in (
         "edit", "truncate", "replace", "rewrite_bytecode", "delete", "create", "chmod", "touch", "retarget",
         "write_data", "remove_all", "install", "uninstall", "fail", "undo", "redo", "restore", "clean", "snapshot",
-        "forget_snapshot", "crash",
+        "forget_snapshot", "gc", "crash",
     )
 }  # fmt: skip
 LIKELY = {"undo": 5, "redo": 4, "install": 3, "restore": 2, "crash": 2}

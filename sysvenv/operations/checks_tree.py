@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 
 from store import trees
@@ -158,6 +159,17 @@ def _unrecorded(session: Session, *, repairable: bool) -> Iterator[Problem]:
         yield Problem(finding, repair=_settle if repairable else None)
     elif pending is None:
         yield fine("recorded", "Everything in the environment is recorded.")
+    if special := sorted(path for path in drift.data if _is_special(os.path.join(session.live, path))):
+        sentence = f"Sockets, FIFOs and devices come along and are in no snapshot: {some(special)}."
+        yield fine("environment", sentence)
+
+
+def _is_special(path: bytes) -> bool:
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode))
 
 
 def _settle(session: Session) -> str:

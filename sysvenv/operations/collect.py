@@ -55,6 +55,7 @@ def within(session: Session, most: Limits, dry_run: bool = False, until: float =
         segments=plan.count(census.SEGMENT),
         copies=plan.count(census.COPY),
         objects=plan.count(census.OBJECT),
+        repacked=len(plan.archives),
         freed=plan.freed,
         idle=plan.idle,
         over=decision.over,

@@ -99,10 +99,12 @@ class Collected(NamedTuple):
     copies: int
     """Archives, and shared copies, that guarded against edits in place."""
     objects: int
+    repacked: int
+    """How many archives are written anew without what nobody needs."""
     freed: int
     """Bytes: allocated blocks of what has no other name."""
     idle: int
-    """About how many bytes nobody needs stay, in archives that hold others too."""
+    """About how many bytes nobody needs stay, in archives most of which is needed."""
     over: int
     """By how many bytes the store is still larger than it may be: what stays is needed."""
     dry_run: bool = False

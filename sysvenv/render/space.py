@@ -22,14 +22,18 @@ def collected(screen: Screen, result: Collected) -> None:
     if gone:
         verb = "would go" if result.dry_run else "went"
         screen.paragraph(f"{words.listed(gone)} {verb}, for nothing kept needs them.")
-    if result.pruned or gone:
+    if result.repacked:
+        verb = "would be packed" if result.dry_run else "was packed" if result.repacked == 1 else "were packed"
+        archives = words.count(result.repacked, "archive of copies", "archives of copies")
+        screen.paragraph(f"{archives} {verb} anew, for most of what was in them is needed no more.")
+    if result.pruned or gone or result.repacked:
         lead = "Would free" if result.dry_run else "Freed"
         took = "" if result.dry_run else f" in {words.duration(result.seconds)}; it is being deleted now"
         screen.paragraph(f"{lead} {words.size(result.freed)}{took}.", style="bold")
     else:
         screen.line("Nothing to give back: all that is stored is needed.")
     if result.idle:
-        text = f"About {words.size(result.idle)} more lie in archives that hold needed copies too."
+        text = f"About {words.size(result.idle)} more lie in archives most of which is needed."
         screen.paragraph(text, style="dim")
     if result.over:
         text = f"The store takes {words.size(result.over)} more than store.max_size; what is left is needed."
