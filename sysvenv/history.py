@@ -141,7 +141,12 @@ class History:
         return max(numbers) + 1
 
     def read(self, number: int) -> Operation:
-        """One operation. Raises NotFound, or DamageFound naming the file that cannot be read."""
+        """One operation. Raises NotFound, or DamageFound naming the file that cannot be read.
+
+        What gc pruned is not found, even where a kill has left its records.
+        """
+        if os.path.exists(self.home.pruned):
+            self._refuse_pruned(number)
         return self._operation(number, self._read(number, "after"))
 
     def read_beginning(self, number: int) -> Operation:
@@ -151,9 +156,7 @@ class History:
     def _operation(self, number: int, after: dict[str, Any] | None) -> Operation:
         before = self._read(number, "before")
         if before is None:
-            pruned = self.pruned()
-            if number in pruned:
-                raise NotFound(f"{pruned.told(number)}.", "Snapshots stay: sysvenv list-snapshots")
+            self._refuse_pruned(number)
             if after is None:
                 raise NotFound(f"There is no operation @{number}.", "Run: sysvenv history")
             raise DamageFound(f"The record of how @{number} began is missing.", "Run: sysvenv doctor")
@@ -166,12 +169,17 @@ class History:
             ) from None
         return found
 
+    def _refuse_pruned(self, number: int) -> None:
+        pruned = self.pruned()
+        if number in pruned:
+            raise NotFound(f"{pruned.told(number)}.", "Snapshots stay: sysvenv list-snapshots")
+
     def all(self) -> tuple[list[Operation], list[str]]:
         """Every operation that can be read, oldest first, and a sentence for each that cannot."""
         operations, broken = [], []
         for number in self.numbers():
             try:
-                operation = self.read(number)
+                operation = self._operation(number, self._read(number, "after"))
             except SysvenvError as error:
                 if number not in self.pruned():  # gc may be at work
                     broken.append(error.message)

@@ -235,7 +235,7 @@ def test_limits_of_gc(
 ) -> None:
     """Those of the settings, unless the command line says otherwise."""
     asked: list[object] = []
-    done = Collected((), 1, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    done = Collected((), 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
     monkeypatch.setattr(collect, "collect", lambda context, *rest: asked.extend(rest) or done)
     (tmp_path / "config.toml").write_text('[history]\nmax_entries = 7\nmax_age = "2w"\n')
     monkeypatch.setenv("SYSVENV_HOME", str(tmp_path))

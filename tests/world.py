@@ -273,6 +273,8 @@ class World:
         name = random.Random(number).choice(sorted(targets))
         self._agrees(lambda: rewind.restore(self.home.context, name), True)
         self.model.switch(targets[name])
+        if self.model.live == targets[name] and self._here()[0] == self.model.next:
+            self.model.conclude(self.model.next)  # the same files by content, mode and time, but other inodes
 
     def clean(self, number: int) -> None:
         self._agrees(lambda: rewind.clean(self.home.context, keep_baseline=True), True)
@@ -325,6 +327,9 @@ class World:
         elif word == "restore":
             target = chance.choice(sorted(after.made))
             after.switch(after.made[target].after)
+            if after.at == settled.at:
+                possible.append(settled.copy())
+                possible[-1].conclude(settled.next)  # see restore
             command = lambda home, _: rewind.restore(home.context, f"@{target}")  # noqa: E731
         elif word == "snapshot":
             after = settled
@@ -361,11 +366,18 @@ class World:
         if word == "pip":
             possible = [*possible, *self._after_pip(possible[1], live, pending.number if pending else None)]
         for model in possible:
-            if model.live == live and self._is_at(model) and (pending.number if pending else None) == model.pending:
+            if (
+                model.live == live
+                and self._here() == self._place(model)
+                and (pending.number if pending else None) == model.pending
+            ):
                 self.model = model
                 break
         else:
-            raise AssertionError(f"after a kill in {word}: neither the old state nor the new one")
+            said = "\n".join(f"{self._place(model)}\n{_difference(live, model.live)}" for model in possible)
+            raise AssertionError(
+                f"after a kill in {word} neither the old state nor the new one: {self._here()}\n{said}"
+            )
         if "crashed" in snapshots.names(self.home.home):
             label.delete_snapshot(self.home.context, "crashed")
 
@@ -385,11 +397,7 @@ class World:
         live, data = self._seen()
         assert live == self.model.live, _difference(live, self.model.live)
         assert data == self.data, _difference(data, self.data)
-        assert self._is_at(self.model), (
-            read_head(self.home.home),
-            History(self.home.home).numbers(),
-            (self.model.at, [number for number, _ in self.model.undone], self.model.recorded),
-        )
+        assert self._here() == self._place(self.model)
 
     def check_store(self) -> None:
         """Nothing that is kept is damaged."""
@@ -398,14 +406,15 @@ class World:
         assert not faults
         assert History(self.home.home).all()[1] == []
 
-    def _is_at(self, model: Model) -> bool:
+    def _here(self) -> tuple[object, ...]:
+        """Where history stands, what redo brings back, and what is recorded."""
         head = read_head(self.home.home)
-        return (
-            head is not None
-            and (head.operation, [undone.operation for undone in head.undone])
-            == (model.at, [number for number, _ in model.undone])
-            and History(self.home.home).numbers() == sorted(model.recorded)
-        )
+        assert head is not None
+        return head.operation, [undone.operation for undone in head.undone], History(self.home.home).numbers()
+
+    def _place(self, model: Model) -> tuple[object, ...]:
+        """The same of a model."""
+        return model.at, [number for number, _ in model.undone], sorted(model.recorded)
 
     def _changed(self) -> None:
         self.model.live, self.data = self._seen()
@@ -415,7 +424,7 @@ class World:
         found = fingerprint(self.home.venv) if os.path.isdir(self.home.venv) else {}
         parents = {os.path.dirname(path) for path in found}
         kept = {path: seen for path, seen in found.items() if seen[0] != "directory" or path not in parents}
-        mine = {path for path in kept if path.startswith(DATA) or path == b"notes.txt"}
+        mine = {path for path in kept if (path + b"/").startswith(DATA) or path == b"notes.txt"}
         return {p: seen for p, seen in kept.items() if p not in mine}, {
             p: kept[p] for p in mine if kept[p][0] == "file"
         }

@@ -162,9 +162,7 @@ def _finding(group: list[Fault]) -> Finding:
         remedy = "Nothing has to be done." if fault.what == kept.MISSING else FIX  # it is dropped, or was
         return Finding("warning", "bytecode", sentence + _names(group) + ".", remedy)
     if fault.what == kept.ALTERED:
-        sentence = (
-            f"{_count(group, 'file')} not what its RECORD says, and was not when sysvenv first saw it: {_names(group)}."
-        )
+        sentence = f"{_count(group, 'file')} not what RECORD says, nor when sysvenv first saw it: {_names(group)}."
         return Finding(
             "warning", "record", sentence, "If that was not you, install it again: pip install --force-reinstall."
         )

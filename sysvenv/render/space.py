@@ -56,7 +56,8 @@ def _history(screen: Screen, result: Collected) -> None:
     which = f"@{first}" if first == last else between
     verb = "would be" if result.dry_run else "was" if len(result.pruned) == 1 else "were"
     which = f"{words.count(len(result.pruned), 'operation')} ({which})"
-    screen.paragraph(f"{which} {verb} pruned; {words.count(result.kept, 'operation')} stay, {reach}.")
+    stay = "stays" if result.kept == 1 else "stay"
+    screen.paragraph(f"{which} {verb} pruned; {words.count(result.kept, 'operation')} {stay}, {reach}.")
 
 
 def _things(result: Collected) -> list[str]:
