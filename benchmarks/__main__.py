@@ -20,7 +20,7 @@ from benchmarks.scenarios import FILESYSTEM_BOUND, QUICK, SCENARIOS, load
 from benchmarks.workplace import Workplace
 
 CAVEATS = (
-    "One machine, one run. Quote the ratios: both sides of each ran in turn; seconds differ from machine to machine.",
+    "One machine. Quote the ratios: both sides of each ran in turn; seconds differ from machine to machine.",
     "Everything is warm: wheels, uv's cache and all files read are in memory, and no network is used.",
     "pip and uv are given their wheels, and uv the old lock, beforehand; people who want to go back seldom have them.",
     "pip and uv bring back the same versions; sysvenv the same files, edited ones and bytecode included.",
@@ -64,7 +64,13 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     which.add_argument("--readme", action="store_true", help="write README's figures anew from the committed results")
     parser.add_argument("--work", metavar="DIR", help="where to work, to measure the file system DIR is on")
     parser.add_argument("--json", metavar="FILE", help="write the figures of --quick or --only there")
-    return parser.parse_args(arguments)
+    parser.add_argument(
+        "--keep", action="store_true", help="with --only: put the figures into the committed results of the file system"
+    )
+    asked = parser.parse_args(arguments)
+    if asked.keep and not asked.only:
+        parser.error("--keep goes with --only; a full run keeps its figures anyway")
+    return asked
 
 
 def _measure(asked: argparse.Namespace, work: str, cache: str) -> int:
@@ -72,10 +78,11 @@ def _measure(asked: argparse.Namespace, work: str, cache: str) -> int:
     place = _run(names, os.path.join(work, "here"), cache, asked.quick)
     here = place.results
     everything = not (asked.quick or asked.only)
-    _tell(here, asked.json, keep=everything)
+    _tell(here, asked.json, keep=everything or asked.keep, whole=everything)
     if everything:
         for kind in filesystems.IMAGES:
             _elsewhere(kind, work, place)
+    if everything or asked.keep:
         plots = importlib.import_module("benchmarks.plots")  # matplotlib: half a second nobody else should wait
         plots.draw(results.FOLDER)
         print(f"\nWritten to {results.FOLDER}; benchmarks/run --readme takes the figures into README.md.")
@@ -117,8 +124,8 @@ def _elsewhere(kind: str, work: str, place: Workplace) -> None:
         _tell(there.results, None, keep=True)
 
 
-def _tell(found: Results, file: str | None, keep: bool) -> None:
-    """Print the table; write the figures where they are asked for."""
+def _tell(found: Results, file: str | None, keep: bool, whole: bool = True) -> None:
+    """Print the table; write the figures where they are asked for, with those kept of what was not measured now."""
     facts = found.document["machine"]
     print(f"\n{facts['cpu']}, {facts['cores']} cores, {facts['filesystem']}, Python {facts['python']}\n")
     print(report.table(found.document))
@@ -126,7 +133,8 @@ def _tell(found: Results, file: str | None, keep: bool) -> None:
         print(f"not measured: {line}")
     print(f"{len(found.document['checked'])} end states were compared and were the same", flush=True)
     if keep:
-        results.write(found.document, results.path(str(facts["filesystem"])))
+        place = results.path(str(facts["filesystem"]))
+        results.write(found.document if whole else results.merged(results.read(place), found.document), place)
     if file:
         results.write(found.document, file)
 

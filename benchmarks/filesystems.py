@@ -39,7 +39,7 @@ def mounted(kind: str, work: str) -> Iterator[str]:
         try:
             yield point
         finally:
-            _call(["umount", point])
+            _call(["umount", "--lazy", point])  # after Ctrl-C, what was interrupted may still end in there
     finally:
         os.unlink(image)
 

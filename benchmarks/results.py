@@ -95,6 +95,19 @@ class Results:
         self.document["skipped"].append(text)
 
 
+def merged(kept: Document, found: Document) -> Document:
+    """What was kept, with what was found anew in place of the same."""
+    return {
+        **kept,
+        "machine": found["machine"],
+        "caveats": found["caveats"],
+        "figures": {**kept["figures"], **found["figures"]},
+        "ratios": {**kept["ratios"], **found["ratios"]},
+        "amounts": {**kept["amounts"], **found["amounts"]},
+        "checked": list(dict.fromkeys([*kept["checked"], *found["checked"]])),
+    }
+
+
 def significant(value: float) -> float:
     """`value` with four significant digits: more would be noise, and would make each new file differ everywhere."""
     return float(f"{value:.4g}")

@@ -193,6 +193,21 @@ def test_results_are_read_back(tmp_path: Path) -> None:
         results.read(str(tmp_path / "a.json"))
 
 
+def test_one_scenario_is_measured_anew() -> None:
+    """Its figures take the place of those kept; all others stay."""
+    kept, found = Results({"cores": 1}, ["old"]), Results({"cores": 2}, ["new"])
+    for results_of, seconds in ((kept, 1.0), (found, 2.0)):
+        results_of.figure("undo/one", "undo", [Sample(seconds, seconds)])
+        results_of.ratio("undo/1k", seconds)
+        results_of.checked("one")
+    kept.figure("start", "help", [Sample(3.0, 3.0)])
+    kept.checked("other")
+    document = results.merged(kept.document, found.document)
+    assert document["figures"]["undo/one"]["undo"]["seconds"] == document["ratios"]["undo/1k"] == 2.0
+    assert document["figures"]["start"]["help"]["seconds"] == 3.0
+    assert (document["checked"], document["caveats"]) == (["one", "other"], ["new"])
+
+
 def test_measures_from_outside() -> None:
     """benchmarks/ uses the command line alone, so it measures what users have; matplotlib stays in one module."""
     for path in (ROOT / "benchmarks").rglob("*.py"):
