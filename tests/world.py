@@ -217,7 +217,7 @@ class World:
 
     def remove_all(self, number: int) -> None:
         """`rm -rf venv`, now and then."""
-        if number % 4 == 0:
+        if number % 4 == 0 and os.path.isdir(self.home.venv):
             shutil.rmtree(self.home.venv)
             self._changed()
 
