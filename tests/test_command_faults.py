@@ -26,6 +26,8 @@ pytestmark = [pytest.mark.faults, pytest.mark.skipif(bool(tripwire.missing()), r
 MOST = 60
 """So many points where there are thousands, in a run that tries everything; where it only samples, one, as each takes
 ten seconds."""
+COMMON = frozenset({"kill", "kill one", "ENOSPC", "EIO"})
+"""Of each other fault one point is enough in the plain run."""
 SHOWN = 8
 """So many bad points are told in full."""
 FAULTS = {
@@ -54,6 +56,13 @@ def take(scene: Scene) -> Callable[[str], Take]:
     return functools.cache(lambda name: Take(scene, OPERATIONS[name]))
 
 
+def most(effort: Effort, kind: str, anew: bool = False) -> int:
+    """How many points of an operation are tried at most; 0: as many as the run tries."""
+    if anew:
+        return 1 if effort.calls else MOST
+    return 1 if effort.is_plain and kind not in COMMON else 0
+
+
 def concluded(count: Count, operation: str, kind: str, tried: int, bad: list[str]) -> None:
     """Counted for the table, and an error if anything was bad."""
     count(operation, kind, tried, len(bad))
@@ -70,7 +79,7 @@ def test_a_fault_loses_nothing(take: Callable[[str], Take], effort: Effort, coun
     total = played.total(wire)
     assert total or kind in ("EMLINK", "EXDEV")
     tried, bad = 0, []
-    for at in effort.chosen(total, name + kind, (1 if effort.calls else MOST) if played.operation.anew else 0):
+    for at in effort.chosen(total, name + kind, most(effort, kind, played.operation.anew)):
         outcome = played.broken(wire._replace(at=at))
         tried += 1
         try:
@@ -141,7 +150,7 @@ def test_one_undo_takes_a_broken_pip_back(
     wire = PIP_FAULTS[kind]
     total = sum(call.split()[0] in wire.calls for call in whole.calls)
     tried, bad = 0, []
-    for at in effort.chosen(total, name + kind):
+    for at in effort.chosen(total, name + kind, most(effort, kind)):
         scene.lay(start)
         outcome = scene.broken(scene.pip(*words), wire._replace(at=at))
         tried += 1
