@@ -50,6 +50,8 @@ class Audit:
 
     def _look_at_directories(self, place: int | None, portion: int) -> list[bytes]:
         packed = self.index.packed_directories
+        if not packed.count:  # the tree was gone: whatever stands there now is new
+            return [b""] if place is not None and not portion else []
         if not self._directories:
             self._directories = names(packed.names, packed.count)
         first, last = portion * packed.count // PORTIONS, (portion + 1) * packed.count // PORTIONS

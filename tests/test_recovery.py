@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from store.verify import PRISTINE, verify
 from sysvenv import history
 from sysvenv.errors import NotFound
 from sysvenv.history import History, read_head
-from sysvenv.operations import keep, label, recover, rewind
+from sysvenv.operations import collect, keep, label, recover, rewind
+from sysvenv.retention import Limits
 
 
 @pytest.fixture
@@ -156,3 +158,32 @@ def test_empty_files_are_made_durable_too(home: Tiny, monkeypatch: pytest.Monkey
     label.snapshot(home.context, "with-it")
     assert os.fsencode(home.site / "py.py") in synced
     assert os.fsencode(home.site) in synced
+
+
+def test_what_is_made_where_the_environment_was_gone_is_seen(home: Tiny) -> None:
+    """`rm -rf venv`, recorded so; then files by hand: undo takes just these back, redo brings them."""
+    shutil.rmtree(home.venv)
+    label.snapshot(home.context, "gone")
+    home.site.mkdir(parents=True)
+    (home.site / "mine.py").write_text("mine = 1\n")
+    made = fingerprint(home.venv)
+    undone = rewind.undo(home.context)
+    assert [step.kind for step in undone.steps] == [history.EXTERNAL]
+    assert not (home.site / "mine.py").exists()
+    rewind.redo(home.context)
+    assert {path: seen for path, seen in fingerprint(home.venv).items() if seen[0] == "file"} == {
+        path: seen for path, seen in made.items() if seen[0] == "file"
+    }
+
+
+def test_what_gc_pruned_is_gone_although_a_kill_left_its_records(home: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The statement counts: undo and restore end where history does."""
+    home.pip("1.0", ONE)
+    with monkeypatch.context() as patch, pytest.raises(Cut):
+        patch.setattr(disk, "discard", cut)
+        collect.collect(home.context, Limits(entries=1))
+    assert History(home.home).numbers() == [3]
+    rewind.undo(home.context)
+    for attempt in (rewind.undo, lambda context: rewind.restore(context, "@1")):
+        with pytest.raises(NotFound, match="pruned by gc"):
+            attempt(home.context)
