@@ -318,7 +318,8 @@ class World:
         before = self.model.copy()
         settled = self.model.copy()
         settled.settle()
-        possible = [before, settled]
+        others: list[Model] = []
+        stood = self._state()
         after = self.model.copy()
         word = chance.choice(["undo", "redo", "restore", "snapshot", "gc", *(["pip"] if self._has_python() else [])])
         if word in ("undo", "redo"):
@@ -328,8 +329,8 @@ class World:
             target = chance.choice(sorted(after.made))
             after.switch(after.made[target].after)
             if after.at == settled.at:
-                possible.append(settled.copy())
-                possible[-1].conclude(settled.next)  # see restore
+                others = [settled.copy()]
+                others[0].conclude(settled.next)  # see restore
             command = lambda home, _: rewind.restore(home.context, f"@{target}")  # noqa: E731
         elif word == "snapshot":
             after = settled
@@ -343,7 +344,11 @@ class World:
         code, _ = run(self.home, command, "kill", at)
         self.interrupted += code == KILLED
         self.steps.append(f"  ({word}, call {at}: exit code {code})")
-        self._recover([*possible, after], word)
+        recover.enter(self.home.context, "the next command").leave()
+        possible = [before, settled] if self._state() == stood else [settled, before]  # new bytecode is adopted, or not
+        if word == "pip":
+            others = self._after_pip(settled)
+        self._settle_for([*possible, *others, after], word)
 
     def _crashing_pip(self, chance: random.Random) -> Callable[[Tiny, Faults], object]:
         version = chance.choice(list(VERSIONS))
@@ -358,37 +363,35 @@ class World:
 
         return pip
 
-    def _recover(self, possible: list[Model], word: str) -> None:
+    def _settle_for(self, possible: list[Model], word: str) -> None:
         """Find out which of the states there may be after a crash it is."""
-        recover.enter(self.home.context, "the next command").leave()
         live, _ = self._seen()
-        pending = History(self.home.home).pending()
-        if word == "pip":
-            possible = [*possible, *self._after_pip(possible[1], live, pending.number if pending else None)]
         for model in possible:
-            if (
-                model.live == live
-                and self._here() == self._place(model)
-                and (pending.number if pending else None) == model.pending
-            ):
+            if (model.live, model.pending) == (live, self._pending()) and self._here() == self._place(model):
                 self.model = model
                 break
         else:
             said = "\n".join(f"{self._place(model)}\n{_difference(live, model.live)}" for model in possible)
-            raise AssertionError(
-                f"after a kill in {word} neither the old state nor the new one: {self._here()}\n{said}"
-            )
+            raise AssertionError(f"a kill in {word} left neither the old state nor the new one: {self._here()}\n{said}")
         if "crashed" in snapshots.names(self.home.home):
             label.delete_snapshot(self.home.context, "crashed")
 
-    def _after_pip(self, settled: Model, live: Fingerprint, pending: int | None) -> list[Model]:
+    def _after_pip(self, settled: Model) -> list[Model]:
         """A pip that was cut off has changed something, or not; it was recorded, or is to be."""
-        begun = settled.copy()
-        begun.live, begun.pending = live, pending
-        recorded = settled.copy()
-        recorded.live = live
+        begun, recorded = settled.copy(), settled.copy()
+        begun.live = recorded.live = self._seen()[0]
+        begun.pending = self._pending()
         recorded.settle()
         return [begun, recorded]
+
+    def _pending(self) -> int | None:
+        pending = History(self.home.home).pending()
+        return pending.number if pending else None
+
+    def _state(self) -> str:
+        """The name of the state that is recorded."""
+        head = read_head(self.home.home)
+        return head.manifest if head else ""
 
     # --- the judge
 
