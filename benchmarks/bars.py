@@ -24,6 +24,9 @@ class Bar(NamedTuple):
     unit: str = "x"
     """Of value and limit: "x" for ratios, "%" of the venv, "MB"."""
 
+    held_by: str = ""
+    """Where it is missed: what holds it there, and how to see that."""
+
     def met(self, value: float) -> bool:
         """Whether `value` keeps the bar."""
         return value <= self.limit if self.at_most else value >= self.limit

@@ -6,6 +6,7 @@ import os
 from glob import glob
 
 from benchmarks import report, results
+from benchmarks.bars import Bar
 from benchmarks.results import Document
 
 README = os.path.join(os.path.dirname(results.FOLDER), os.pardir, "README.md")
@@ -145,11 +146,10 @@ def _sentences(document: Document) -> list[str]:
             "does, which writes each file anew."
         )
     verdicts = report.verdicts(document)
-    missed = [
-        f"{bar.what} {report.shown(value, bar)} ({report.limit(bar)})" for bar, value in verdicts if not bar.met(value)
-    ]
-    lines.append(f"Of {len(verdicts)} bars, {len(verdicts) - len(missed)} are kept." + _list(missed))
-    return [word for line in lines for word in (line, "")][:-1]
+    missed = [(bar, value) for bar, value in verdicts if not bar.met(value)]
+    lines.append(f"Of {len(verdicts)} bars, {len(verdicts) - len(missed)} are kept." + (" Missed:" if missed else ""))
+    spaced = [word for line in lines for word in (line, "")]
+    return [*spaced, *(_missed(bar, value) for bar, value in missed)] if missed else spaced[:-1]
 
 
 def _uv_wins(document: Document, row: Row) -> bool:
@@ -161,8 +161,9 @@ def _percent(ratio: float) -> str:
     return f"{max(0, round(100 * (ratio - 1)))} %"  # a little faster is chance
 
 
-def _list(missed: list[str]) -> str:
-    return f" Missed: {'; '.join(missed)}." if missed else ""
+def _missed(bar: Bar, value: float) -> str:
+    why = f": {bar.held_by}" if bar.held_by else ""
+    return f"* {bar.what} {report.shown(value, bar)} ({report.limit(bar)}){why}."
 
 
 def rewrite() -> int:

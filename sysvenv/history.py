@@ -2,10 +2,12 @@
 
 import os
 import re
+import time
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from store import disk
+from store.index import RACY
 from sysvenv.dists import Change
 from sysvenv.errors import DamageFound, NotFound, SysvenvError
 from sysvenv.home import Home
@@ -30,33 +32,6 @@ FAR = 1e11
 """Seconds since the epoch that no clock of ours will show: the year 5138."""
 _STATE = re.compile(r"[0-9a-f]{32}")
 _RECORD = re.compile(r"([0-9]{3,})_(before|after)\.json")
-
-
-class Undone(NamedTuple):
-    """An operation that was taken back and can be had again by redo."""
-
-    operation: int
-    manifest: str
-    """The state it left, as it was when it was undone; "" while only the tree set aside holds it."""
-    checkout: str = ""
-    """That tree, as long as it is not captured."""
-
-
-class Position(NamedTuple):
-    """Where the environment stands in its history."""
-
-    sequence: int
-    """Grows by one with each change of position: the larger one is the newer."""
-    operation: int
-    manifest: str
-    """The state of the environment as last recorded (the operation's, or what became of it without one)."""
-    undone: tuple[Undone, ...] = ()
-    """What redo would bring back, the next one first."""
-
-    @property
-    def newest(self) -> int:
-        """The largest number it knows of."""
-        return max(self.operation, *(undone.operation for undone in self.undone), -1)
 
 
 class Operation(NamedTuple):
@@ -108,9 +83,23 @@ class History:
         self.home = home
         self.has_grown = False
         """Whether an operation was begun here."""
+        self._listed: tuple[int, list[int]] | None = None
+        """The directory's mtime, and the numbers there were then."""
 
     def numbers(self) -> list[int]:
-        """The numbers of all operations, oldest first."""
+        """The numbers of all operations, oldest first.
+
+        With a thousand of them listing takes milliseconds, and one undo asks five times.
+        """
+        changed = os.stat(self.home.history).st_mtime_ns
+        if self._listed is None or self._listed[0] != changed:
+            found = self._list()
+            if changed >= time.time_ns() - RACY:  # it may change again without a new mtime
+                return found
+            self._listed = changed, found
+        return self._listed[1].copy()
+
+    def _list(self) -> list[int]:
         names = os.listdir(self.home.history)
         found = {int(match[1]) for name in names if (match := _RECORD.fullmatch(name))}
         if os.path.basename(self.home.pruned) in names:
@@ -261,7 +250,7 @@ class History:
     def _read(self, number: int, half: str) -> dict[str, Any] | None:
         path = self.path(number, half)
         try:
-            return _parse(path)
+            return parse(path)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -284,49 +273,8 @@ def _path(home: Home, number: int, half: str) -> str:
     return os.path.join(home.history, f"{number:03d}_{half}.json")
 
 
-def read_head(home: Home) -> Position | None:
-    """What HEAD says; None where it is missing. Raises DamageFound when it cannot be read."""
-    try:
-        return position_from(_parse(home.head))
-    except FileNotFoundError:
-        return None
-    except (IsADirectoryError, KeyError, TypeError, ValueError) as error:
-        raise DamageFound(f"{home.head} does not make sense ({error}).", "Run: sysvenv doctor --fix") from None
-
-
-def write_head(home: Home, position: Position) -> None:
-    """Replace HEAD, durably."""
-    import json
-
-    disk.write_durably(os.fsencode(home.head), json.dumps(position_to(position), indent=1).encode() + b"\n")
-
-
-def position_to(position: Position) -> dict[str, Any]:
-    """The JSON of a position, in HEAD and in the marker of each tree."""
-    return {
-        "version": VERSION,
-        "sequence": position.sequence,
-        "operation": position.operation,
-        "manifest": position.manifest,
-        "undone": [undone._asdict() for undone in position.undone],
-    }
-
-
-def position_from(value: dict[str, Any]) -> Position:
-    """The inverse of :func:`position_to`. Raises KeyError, TypeError or ValueError."""
-    undone = tuple(Undone(int(u["operation"]), str(u["manifest"]), str(u["checkout"])) for u in value["undone"])
-    return Position(int(value["sequence"]), int(value["operation"]), str(value["manifest"]), undone)
-
-
-def position_carried(value: dict[str, Any]) -> Position | None:
-    """The position in a tree's marker; None where there is none that makes sense: not every tree was swapped in."""
-    try:
-        return position_from(value) if value else None
-    except (KeyError, TypeError, ValueError):
-        return None
-
-
-def _parse(path: str) -> dict[str, Any]:
+def parse(path: str) -> dict[str, Any]:
+    """The JSON object in a file of history. Raises OSError, and SysvenvError for what cannot be one of ours."""
     import json
 
     try:

@@ -9,7 +9,8 @@ from store import disk, trees
 from store.errors import StoreError
 from sysvenv import history, storage
 from sysvenv.errors import DamageFound, SysvenvError
-from sysvenv.history import History, Operation, Position
+from sysvenv.head import Position, position_carried, read_head, write_head
+from sysvenv.history import History, Operation
 from sysvenv.home import Home
 
 
@@ -30,7 +31,7 @@ def find(home: Home) -> Whereabouts:
     """
     marked = _marked(home)
     try:
-        head = history.read_head(home)
+        head = read_head(home)
         trouble = f"{home.head} is missing."
     except DamageFound as error:
         head, trouble = None, error.message
@@ -48,13 +49,13 @@ def mend(home: Home, found: Whereabouts) -> None:
     """Write what was found as HEAD, durably. A HEAD that was there is kept under another name."""
     if os.path.lexists(home.head):
         disk.set_aside(os.fsencode(home.head))
-    history.write_head(home, found.position)
+    write_head(home, found.position)
 
 
 def _marked(home: Home) -> Position | None:
     """The position the live tree carries from the swap that made it live."""
     marker = trees.read_marker(os.fsencode(home.venv))
-    found = history.position_carried(marker.position) if marker else None
+    found = position_carried(marker.position) if marker else None
     return found if found is not None and history.is_known(home, found.operation) else None
 
 

@@ -11,8 +11,8 @@ from scenes import SYSVENV, Answer, Scene
 from tripwire import Tripped, Wire
 
 from store import trees
-from sysvenv import history
 from sysvenv.errors import SysvenvError
+from sysvenv.head import read_head
 from sysvenv.home import Home
 
 DONE, TOLD = 0, 1
@@ -149,7 +149,7 @@ def is_behind(scene: Scene) -> bool:
     home = Home.at(str(scene.root))
     marker = trees.read_marker(os.fsencode(home.venv))
     try:
-        head = history.read_head(home)
+        head = read_head(home)
         return bool(marker and marker.position and head and marker.position["sequence"] > head.sequence)
     except SysvenvError:
         return False

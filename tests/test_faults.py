@@ -14,7 +14,8 @@ from tiny import ONE, PIP, TWO, Tiny
 
 from store.verify import EDITED, UNGUARDED, verify
 from sysvenv import snapshots
-from sysvenv.history import History, read_head
+from sysvenv.head import read_head
+from sysvenv.history import History
 from sysvenv.operations import bring, label, record, recover, rewind, share
 from sysvenv.operations.record import Outcome
 

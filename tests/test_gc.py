@@ -22,7 +22,8 @@ from store.lock import Lock
 from sysvenv import pruned, tidier
 from sysvenv.config import Config, HistoryConfig
 from sysvenv.errors import DamageFound, NotFound
-from sysvenv.history import History, read_head
+from sysvenv.head import read_head
+from sysvenv.history import History
 from sysvenv.operations import collect, label, recover, rewind, space, tidy
 from sysvenv.operations.doctor import doctor
 from sysvenv.operations.listing import listing

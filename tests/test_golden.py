@@ -20,7 +20,8 @@ from store import store as stores
 from store.store import Store
 from store.verify import UNGUARDED, verify
 from sysvenv import manifest, snapshots
-from sysvenv.history import History, Undone, read_head
+from sysvenv.head import Undone, read_head
+from sysvenv.history import History
 from sysvenv.home import Home
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -19,7 +19,7 @@ from store.tree import DIRECTORY, LINK, Entry, Tree
 from sysvenv import hook, manifest, pip_gate, snapshots
 from sysvenv.environ import tool_python
 from sysvenv.errors import DamageFound, NotFound, SysvenvError, UsageError
-from sysvenv.history import read_head
+from sysvenv.head import read_head
 from sysvenv.operations import recover, rewind
 
 OUTSIDE = ["/etc/passwd", "../outside", "a/../../outside", "..", ".", "", "a//b", "a/./b", "/", "a/.."]

@@ -11,8 +11,8 @@ import pytest
 from tally import Count
 from tiny import Tiny, begun
 
-from sysvenv import history
-from sysvenv.history import History, Position, read_head
+from sysvenv.head import Position, read_head, write_head
+from sysvenv.history import History
 from sysvenv.operations import rewind
 
 MANY = 1000
@@ -39,7 +39,7 @@ def lengthen(home: Tiny) -> None:
             records.end(made)
     head = read_head(home.home)
     assert head is not None and one.manifest == two.manifest_before
-    history.write_head(home.home, Position(head.sequence + 1, number, head.manifest))
+    write_head(home.home, Position(head.sequence + 1, number, head.manifest))
 
 
 def opened(work: Callable[[], object]) -> Counter[str]:

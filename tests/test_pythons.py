@@ -23,7 +23,8 @@ from wheels import build_wheel
 from sysvenv import fresh, history, venv
 from sysvenv.cli.boundary import run
 from sysvenv.errors import SysvenvError
-from sysvenv.history import History, read_head
+from sysvenv.head import read_head
+from sysvenv.history import History
 from sysvenv.operations import aside, doctor, rewind, setup, status, switch_python
 from sysvenv.operations.results import Initialised
 from sysvenv.operations.switch_python import Wanted

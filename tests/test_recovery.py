@@ -15,8 +15,9 @@ from store import store as stores
 from store.verify import PRISTINE, verify
 from sysvenv import history
 from sysvenv.errors import NotFound
-from sysvenv.history import History, read_head
-from sysvenv.operations import collect, keep, label, recover, rewind
+from sysvenv.head import read_head
+from sysvenv.history import History
+from sysvenv.operations import collect, keep, label, recover, rewind, session
 from sysvenv.retention import Limits
 
 
@@ -44,7 +45,7 @@ def test_recorded_but_for_head(home: Tiny, monkeypatch: pytest.MonkeyPatch) -> N
     """The record is whole and HEAD is old: the operation is the one that was typed, not one more without a command."""
     two = fingerprint(home.venv)
     with monkeypatch.context() as patch, pytest.raises(Cut):
-        patch.setattr(history, "write_head", cut)
+        patch.setattr(session, "write_head", cut)
         home.pip("1.0", ONE)
     assert read_head(home.home).operation == 2
     assert notes(home) == ["Finished recording @3 (pip install demo), which was interrupted."]

@@ -12,7 +12,8 @@ from recorded import Environment
 
 from sysvenv import history
 from sysvenv.errors import NotFound
-from sysvenv.history import History, read_head
+from sysvenv.head import read_head
+from sysvenv.history import History
 from sysvenv.operations import label, record, rewind
 from sysvenv.operations.record import Command, Outcome
 

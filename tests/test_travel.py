@@ -25,7 +25,7 @@ from sysvenv import fresh, history, passport, snapshots
 from sysvenv.cli.boundary import run
 from sysvenv.config import Config
 from sysvenv.errors import NotFound, SysvenvError, UsageError
-from sysvenv.history import read_head
+from sysvenv.head import read_head
 from sysvenv.home import Home
 from sysvenv.operations import bring, export, from_lock, label, record, rewind, setup, share
 from sysvenv.operations.record import Command, Outcome

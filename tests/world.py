@@ -21,7 +21,8 @@ from tiny import ONE, PIP, SITE, TWO, Tiny
 from store.verify import EDITED, UNGUARDED, verify
 from sysvenv import snapshots
 from sysvenv.errors import NotFound
-from sysvenv.history import History, read_head
+from sysvenv.head import read_head
+from sysvenv.history import History
 from sysvenv.operations import collect, label, record, recover, rewind
 from sysvenv.operations.record import Outcome
 from sysvenv.retention import Limits

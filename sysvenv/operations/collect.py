@@ -11,7 +11,8 @@ from store.errors import Damaged, StoreError
 from store.gc import KEPT, Marked, Plan
 from sysvenv import tracked
 from sysvenv.errors import DamageFound
-from sysvenv.history import Operation, Position
+from sysvenv.head import Position
+from sysvenv.history import Operation
 from sysvenv.operations import neighbours, roots, spare
 from sysvenv.operations.results import Collected
 from sysvenv.operations.session import Context, Session

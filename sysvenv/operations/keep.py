@@ -10,6 +10,7 @@ from store.row import rows
 from store.scan import Drift
 from sysvenv import dists, history, manifest, processes
 from sysvenv.dists import Distribution
+from sysvenv.head import Position
 from sysvenv.history import Operation
 from sysvenv.operations.capture import Captured, capture_tree
 from sysvenv.operations.results import FileCounts
@@ -178,6 +179,6 @@ def _end(session: Session, operation: Operation, captured: Captured, *, notices:
         after = State(captured.manifest, captured.found, new)
         ended = ended._replace(notices=notice(session.live, session.history, ended, before, after))
     session.history.end(ended)
-    session.move_to(history.Position(session.position.sequence + 1, ended.number, captured.name))
+    session.move_to(Position(session.position.sequence + 1, ended.number, captured.name))
     session.set_index(captured.found)
     return ended

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from store.scan import Drift
 from sysvenv import history
 from sysvenv.errors import NotFound, SysvenvError
-from sysvenv.history import Operation, Undone
+from sysvenv.head import Undone
+from sysvenv.history import Operation
 from sysvenv.operations import spare
 from sysvenv.operations.results import Step
 from sysvenv.operations.session import Session

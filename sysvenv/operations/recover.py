@@ -10,7 +10,8 @@ from store.scan import Drift
 from store.trees import Checkout
 from sysvenv import history
 from sysvenv.errors import SysvenvError
-from sysvenv.history import Operation, Undone
+from sysvenv.head import Position, Undone
+from sysvenv.history import Operation
 from sysvenv.operations import keep
 from sysvenv.operations.capture import capture_tree
 from sysvenv.operations.session import Context, Session
@@ -62,7 +63,7 @@ def _end_interrupted_record(session: Session) -> None:
     except SysvenvError:
         return  # doctor tells of it
     if not newest.is_pending and newest.parent == position.operation:
-        session.move_to(history.Position(position.sequence + 1, newest.number, newest.manifest))
+        session.move_to(Position(position.sequence + 1, newest.number, newest.manifest))
         session.notes.append(f"Finished recording @{newest.number} ({keep.shown(newest)}), which was interrupted.")
 
 

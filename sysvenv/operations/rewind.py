@@ -15,8 +15,9 @@ from store.trees import Checkout
 from sysvenv import dists, history, manifest, processes, venv
 from sysvenv.dists import Change
 from sysvenv.errors import DamageFound, NotFound, SysvenvError, UsageError
+from sysvenv.head import Position, position_to
 from sysvenv.headstart import NONE, UV_LOCK
-from sysvenv.history import Operation, Position
+from sysvenv.history import Operation
 from sysvenv.operations import foreign, keep, plans, recover, spare
 from sysvenv.operations.plans import Plan
 from sysvenv.operations.results import FileCounts, Rewound
@@ -261,7 +262,7 @@ def _go_live(session: Session, plan: Plan, target: Checkout, programs: Iterable[
         plan.drift,
         target,
         session.ours(python),
-        history.position_to(_position(session, plan)),
+        position_to(_position(session, plan)),
         [UV_LOCK],
         partial(foreign.refuse, session, plan.drift, programs),
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from store import trees
-from sysvenv import history, snapshots
-from sysvenv.history import Operation, Position
+from sysvenv import snapshots
+from sysvenv.head import Position, position_carried
+from sysvenv.history import Operation
 from sysvenv.operations.session import Session
 
 
@@ -33,6 +34,6 @@ def of_position(position: Position) -> set[str]:
 def _of_marker(session: Session) -> set[str]:
     """The states the live tree's marker names, if they are what a lost HEAD would be made of again."""
     marker = trees.read_marker(session.live)
-    position = history.position_carried(marker.position) if marker else None
+    position = position_carried(marker.position) if marker else None
     numbers = session.history.numbers()
     return of_position(position) if position is not None and numbers and numbers[-1] <= position.newest else set()

@@ -18,8 +18,9 @@ from store.trees import Checkout
 from sysvenv import history, hook, kinds, manifest, owner, storage, venv
 from sysvenv.config import Config
 from sysvenv.errors import DamageFound, SysvenvError
+from sysvenv.head import Position, position_carried, read_head, write_head
 from sysvenv.headstart import NONE, UV_LOCK, HeadStart
-from sysvenv.history import History, Operation, Position
+from sysvenv.history import History, Operation
 from sysvenv.home import Home
 from sysvenv.operations import purge
 from sysvenv.operations.auditing import Auditor
@@ -166,13 +167,13 @@ class Session:
     def _read_position(self, marked: dict[str, object]) -> Position:
         """HEAD, or what the live tree itself says where that is newer: a swap was cut off before HEAD was written."""
         try:
-            head = history.read_head(self.home)
+            head = read_head(self.home)
         except DamageFound:
             head = None
-        carried = history.position_carried(marked)
+        carried = position_carried(marked)
         newer = carried is not None and head is not None and carried.sequence > head.sequence
         if carried is not None and newer and history.is_known(self.home, carried.operation):
-            history.write_head(self.home, carried)
+            write_head(self.home, carried)
             self.notes.append("Finished an undo or restore that was interrupted.")
             return carried
         if head is None or (head.operation >= 0 and not history.is_known(self.home, head.operation)):
@@ -265,7 +266,7 @@ class Session:
 
     def move_to(self, position: Position) -> None:
         """Write HEAD, durably."""
-        history.write_head(self.home, position)
+        write_head(self.home, position)
         self.position = position
 
     def audit(self) -> Drift:

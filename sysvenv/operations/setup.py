@@ -9,8 +9,9 @@ from store import disk, room
 from store.errors import StoreError
 from sysvenv import history, hook, manifest, owner, selection, snapshots, storage, venv
 from sysvenv.errors import DamageFound, SysvenvError
+from sysvenv.head import Position, read_head, write_head
 from sysvenv.headstart import UV_LOCK
-from sysvenv.history import INIT, History, Operation, Position
+from sysvenv.history import INIT, History, Operation
 from sysvenv.home import Home
 from sysvenv.operations import aside, keep, label, recover, rewind, switch_python
 from sysvenv.operations.results import Initialised
@@ -92,7 +93,7 @@ def _foreseen(context: Context, outcome: str, wanted: Wanted | None, started: fl
 def _has_begun(home: Home) -> bool:
     """Whether there is a history, even where HEAD is lost: a new beginning would hide it."""
     try:
-        head = history.read_head(home)
+        head = read_head(home)
     except DamageFound:
         head = None
     if head is not None:
@@ -142,7 +143,7 @@ def _make_home(context: Context) -> None:
     for directory in (home.history, home.snapshots):
         disk.make_directory(os.fsencode(directory), home.mode)
     if not _has_begun(home):
-        history.write_head(home, Position(0, -1, ""))
+        write_head(home, Position(0, -1, ""))
 
 
 def _first_operation(context: Context) -> None:
