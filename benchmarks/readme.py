@@ -6,7 +6,7 @@ import os
 from glob import glob
 
 from benchmarks import report, results
-from benchmarks.bars import Bar
+from benchmarks.bars import Bar, held_by
 from benchmarks.results import Document
 
 README = os.path.join(os.path.dirname(results.FOLDER), os.pardir, "README.md")
@@ -162,7 +162,7 @@ def _percent(ratio: float) -> str:
 
 
 def _missed(bar: Bar, value: float) -> str:
-    why = f": {bar.held_by}" if bar.held_by else ""
+    why = f": {held_by(bar)}" if held_by(bar) else ""
     return f"* {bar.what} {report.shown(value, bar)} ({report.limit(bar)}){why}."
 
 
