@@ -51,7 +51,10 @@ def test_readme_tells_where_a_peer_wins() -> None:
     text = readme.render(found.document)
     assert text.index("a caveat") < text.index("| undo: one package | 0.1 s | 10 x |  | 0.3 x |  |")
     assert "uv wins (undo: one package)" in text
-    assert "Of 2 bars, 1 are kept. Missed: undo / floor, 1k files 1.30 x (≤ 1.2 x)." in text
+    found.ratio("restore/1k", 1.3)
+    text = readme.render(found.document)
+    assert "Of 3 bars, 1 are kept. Missed:\n\n* undo / floor, 1k files 1.30 x (≤ 1.2 x).\n* restore / floor" in text
+    assert "(≤ 1.2 x): an operation of its own" in text
 
 
 def test_statistics() -> None:
