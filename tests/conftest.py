@@ -9,6 +9,7 @@ import functools
 import glob
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -109,7 +110,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_sessionstart() -> None:
-    """Root's sysvenv means the system environment where there is one: a test must not."""
+    """Root's sysvenv means the system environment where there is one: a test must not.
+
+    What nohup or a shell's `&` let us ignore, the programs under test would ignore too.
+    """
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     if os.geteuid() == 0 and os.path.isdir("/opt/system-python/history"):
         pytest.exit("root's /opt/system-python would be changed: run the tests as a user, or in a container", 1)
 
