@@ -96,9 +96,12 @@ BARS = (
 
 BY_RATIO: Mapping[str, Bar] = {bar.ratio: bar for bar in BARS}
 
+_BOTH = "what the two states do not share is looked at in both trees, by the floor in one"
 HELD_BY: Mapping[str, str] = {
     "restore": "an operation of its own, it makes two records more durable than undo (10 fsync against 6: `strace -f "
     "-c`), and from one stack to another it looks at both trees, 48,000 entries, the floor at 34,000",
+    "undo/ml-twenty": _BOTH,
+    "redo/ml-twenty": _BOTH,
     "undo/rebuild": "how long pip takes differs most from machine to machine: 375 to 492 x in the runs so far",
     "adopt": "reading, digesting and packing all bytes is the processor's work, and the copy waits for the disk: 0.15 "
     "x beside a slow one",
