@@ -102,7 +102,7 @@ HELD_BY: Mapping[str, str] = {
     "-c`), and from one stack to another it looks at both trees, 48,000 entries, the floor at 34,000",
     "undo/ml-twenty": _BOTH,
     "redo/ml-twenty": _BOTH,
-    "undo/rebuild": "how long pip takes differs most from machine to machine: 375 to 492 x in the runs so far",
+    "undo/rebuild": "how long pip takes differs most from machine to machine: 371 to 492 x in the runs so far",
     "adopt": "reading, digesting and packing all bytes is the processor's work, and the copy waits for the disk: 0.15 "
     "x beside a slow one",
 }

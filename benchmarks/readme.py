@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from glob import glob
 
 from benchmarks import report, results
@@ -149,7 +150,7 @@ def _sentences(document: Document) -> list[str]:
     missed = [(bar, value) for bar, value in verdicts if not bar.met(value)]
     lines.append(f"Of {len(verdicts)} bars, {len(verdicts) - len(missed)} are kept." + (" Missed:" if missed else ""))
     spaced = [word for line in lines for word in (line, "")]
-    return [*spaced, *(_missed(bar, value) for bar, value in missed)] if missed else spaced[:-1]
+    return [*spaced, *_missed(missed)] if missed else spaced[:-1]
 
 
 def _uv_wins(document: Document, row: Row) -> bool:
@@ -161,9 +162,14 @@ def _percent(ratio: float) -> str:
     return f"{max(0, round(100 * (ratio - 1)))} %"  # a little faster is chance
 
 
-def _missed(bar: Bar, value: float) -> str:
-    why = f": {held_by(bar)}" if held_by(bar) else ""
-    return f"* {bar.what} {report.shown(value, bar)} ({report.limit(bar)}){why}."
+def _missed(missed: list[tuple[Bar, float]]) -> Iterator[str]:
+    """A line for each; what holds several is told once."""
+    told: set[str] = set()
+    for bar, value in missed:
+        why = held_by(bar)
+        reason = f": {'the same' if why in told else why}" if why else ""
+        told.add(why)
+        yield f"* {bar.what} {report.shown(value, bar)} ({report.limit(bar)}){reason}."
 
 
 def rewrite() -> int:
