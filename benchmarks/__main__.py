@@ -78,8 +78,11 @@ def _measure(asked: argparse.Namespace, work: str, cache: str) -> int:
     place = _run(names, os.path.join(work, "here"), cache, asked.quick)
     here = place.results
     everything = not (asked.quick or asked.only)
-    _tell(here, asked.json, keep=everything or asked.keep, whole=everything)
+    _tell(here, asked.json)
+    if asked.keep:
+        results.keep(here.document, update=True)
     if everything:
+        results.keep(here.document)
         for kind in filesystems.IMAGES:
             _elsewhere(kind, work, place)
     if everything or asked.keep:
@@ -117,24 +120,22 @@ def _elsewhere(kind: str, work: str, place: Workplace) -> None:
     if why := filesystems.obstacle(kind):
         print(f"\n{kind} was not measured: {why}")
         here.skipped(f"{kind}: {why}")
-        results.write(here.document, results.path(str(here.document["machine"]["filesystem"])))
+        results.keep(here.document)
         return
     with filesystems.mounted(kind, work) as point:
         there = _run(FILESYSTEM_BOUND, os.path.join(point, "here"), place.cache, quick=False, first=place)
-        _tell(there.results, None, keep=True)
+        _tell(there.results, None)
+        results.keep(there.results.document)
 
 
-def _tell(found: Results, file: str | None, keep: bool, whole: bool = True) -> None:
-    """Print the table; write the figures where they are asked for, with those kept of what was not measured now."""
+def _tell(found: Results, file: str | None) -> None:
+    """Print the table; write the figures into a file, if one is asked for."""
     facts = found.document["machine"]
     print(f"\n{facts['cpu']}, {facts['cores']} cores, {facts['filesystem']}, Python {facts['python']}\n")
     print(report.table(found.document))
     for line in found.document["skipped"]:
         print(f"not measured: {line}")
     print(f"{len(found.document['checked'])} end states were compared and were the same", flush=True)
-    if keep:
-        place = results.path(str(facts["filesystem"]))
-        results.write(found.document if whole else results.merged(results.read(place), found.document), place)
     if file:
         results.write(found.document, file)
 

@@ -99,7 +99,7 @@ BY_RATIO: Mapping[str, Bar] = {bar.ratio: bar for bar in BARS}
 _BOTH = "what the two states do not share is looked at in both trees, by the floor in one"
 HELD_BY: Mapping[str, str] = {
     "restore": "an operation of its own, it makes two records more durable than undo (10 fsync against 6: `strace -f "
-    "-c`), and from one stack to another it looks at both trees, 48,000 entries, the floor at 34,000",
+    "-e fsync`), and from one stack to another it looks at both trees, 48,000 entries, the floor at 34,000",
     "undo/ml-twenty": _BOTH,
     "redo/ml-twenty": _BOTH,
     "undo/rebuild": "how long pip takes differs most from machine to machine: 371 to 492 x in the runs so far",

@@ -95,6 +95,14 @@ class Results:
         self.document["skipped"].append(text)
 
 
+def keep(document: Document, *, update: bool = False) -> None:
+    """Make a document the committed results of its file system; to ``update`` them, in place of the same figures."""
+    place = path(str(document["machine"]["filesystem"]))
+    if update and os.path.exists(place):
+        document = merged(read(place), document)
+    write(document, place)
+
+
 def merged(kept: Document, found: Document) -> Document:
     """What was kept, with what was found anew in place of the same."""
     return {

@@ -146,7 +146,7 @@ class Bundle:
         if start < len(MAGIC) or start + length != end - FOOTER.size or size > _LARGEST_TABLE:
             raise ValueError("its table is not where it says")
         self._file.seek(start)
-        table = b"".join(frames.unpacked([self._exactly(length)], size))
+        table = b"".join(frames.unpacked(frames.pieces(self._file, length), size))
         return _frames(table, start)
 
     def _digested(self) -> int:
@@ -210,19 +210,7 @@ class Bundle:
 
     def _unpacked(self, frame: Frame) -> Iterator[bytes]:
         self._file.seek(frame.offset)
-        return frames.unpacked(self._pieces(frame.length), frame.size)
-
-    def _pieces(self, length: int) -> Iterator[bytes]:
-        while length:
-            piece = self._exactly(min(length, FRAME))
-            length -= len(piece)
-            yield piece
-
-    def _exactly(self, length: int) -> bytes:
-        content = self._file.read(length)
-        if len(content) != length:
-            raise ValueError("it is cut short")
-        return content
+        return frames.unpacked(frames.pieces(self._file, frame.length), frame.size)
 
     def _visit(self, receiver: Receiver, progress: Progress | None) -> None:
         """Unpack every content, hand its pieces to the receiver made for it, and compare it with its digest."""

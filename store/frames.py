@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from types import ModuleType
+from typing import BinaryIO
 
 LEVEL = 3
 _PIECE = 1 << 20
@@ -32,6 +33,16 @@ def decompress(content: bytes) -> bytes:
     except (zstd.ZstdError, EOFError) as error:
         raise ValueError(str(error)) from None
     return unpacked
+
+
+def pieces(file: BinaryIO, length: int) -> Iterator[bytes]:
+    """The next ``length`` bytes of a file, in pieces of at most 1 MiB. Raises ValueError where there are fewer."""
+    while length:
+        piece = file.read(min(length, _PIECE))
+        if not piece:
+            raise ValueError("it is cut short")
+        length -= len(piece)
+        yield piece
 
 
 def unpacked(packed: Iterable[bytes], size: int) -> Iterator[bytes]:

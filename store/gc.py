@@ -90,13 +90,22 @@ class Marked:
 
     def plan(self, least: int = KEPT) -> Plan:
         """Let everything go whose claim is less than ``least``."""
-        slack = [_slack(held, least) for held in self._census.files if held.contents and held.claim >= least]
-        worth = tuple(each for each, share in slack if share > _REPACK_FROM and each.freed >= _BLOCK)
+        archives, idle = [], 0
+        for held in self._census.files:
+            if not held.contents or held.claim < least:
+                continue
+            share = _unneeded(held, least)
+            size = int(disk.allocated_at(held.path) * share) if share else 0
+            if share > _REPACK_FROM and size >= _BLOCK:
+                wanted = frozenset(content.name for content in held.contents if content.claim >= least)
+                archives.append(Repack(held.path, wanted, size))
+            else:
+                idle += size
         return Plan(
             tuple((ready.tree, weight) for ready, weight in self._trees if ready.claim < least),
             tuple(each for each in self._files if each.held.claim < least),
-            worth,
-            sum(each.freed for each, _ in slack) - sum(each.freed for each in worth),
+            tuple(archives),
+            idle,
         )
 
 
@@ -237,10 +246,7 @@ def _freed(path: bytes, links: Mapping[int, int]) -> int:
     return disk.allocated(found)
 
 
-def _slack(held: Held, least: int) -> tuple[Repack, float]:
-    """What is to be had by writing an archive anew, and which share of it that is."""
-    wanted = frozenset(content.name for content in held.contents if content.claim >= least)
+def _unneeded(held: Held, least: int) -> float:
+    """Which share of an archive nobody needs, before packing."""
     whole = sum(content.size for content in held.contents)
-    unneeded = sum(content.size for content in held.contents if content.claim < least)
-    share = unneeded / whole if whole else 0.0
-    return Repack(held.path, wanted, int(disk.allocated_at(held.path) * share)), share
+    return sum(content.size for content in held.contents if content.claim < least) / whole if whole else 0.0

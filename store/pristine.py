@@ -123,8 +123,7 @@ class Pristine:
             members = {}  # there is none, or its table is lost: then nothing in it can be found
         with Archive(self, text_only=text_only) as archive:
             for contents in self.intact(members):
-                for name, content in contents.items():
-                    archive.add_content(name, content)
+                archive.add_contents(contents)
             for entry, source in sources:
                 archive.add(entry, source, None if entry.size > FRAME else disk.read(source))
             new = archive.finish(segment, replace=True)
@@ -143,15 +142,18 @@ class Pristine:
                     if len(left) == len(frame):
                         packed.add_frame(frame, file)
                     elif left:
-                        for name, content in next(self.intact(left), {}).items():
-                            packed.add_content(name, content)
-                            del left[name]
-                        if left:
-                            return False
-            except Damaged:
+                        packed.add_contents(self._whole(left))
+            except (Damaged, ValueError):
                 return False
             packed.replace(archive)
         return True
+
+    def _whole(self, members: Mapping[str, Member]) -> dict[str, bytes]:
+        """Some contents of one frame. Raises ValueError where one is not what its digest says."""
+        contents = next(self.intact(members), {})
+        if contents.keys() != members.keys():
+            raise ValueError("not all of them are intact")
+        return contents
 
     def _candidates(self, content: str) -> Iterator[bytes]:
         try:
@@ -258,11 +260,12 @@ class Archive:
         elif not self._text_only or is_text(content):
             self._hold(entry.digest, content)
 
-    def add_content(self, name: str, content: bytes) -> None:
-        """Add bytes whose digest is ``name``."""
-        if name not in self._seen:
-            self._seen.add(name)
-            self._hold(name, content)
+    def add_contents(self, contents: Mapping[str, bytes]) -> None:
+        """Add bytes, each by its digest."""
+        for name, content in contents.items():
+            if name not in self._seen:
+                self._seen.add(name)
+                self._hold(name, content)
 
     def add_frame(self, members: Mapping[str, Member], source: BinaryIO) -> None:
         """Add all contents of a frame of the archive ``source``, packed as they are."""
@@ -271,7 +274,7 @@ class Archive:
         first = next(iter(members.values()))
         source.seek(first.frame_offset)
         row = sorted((member.offset, name, member.size) for name, member in members.items())
-        self._write_frame([(name, size) for _, name, size in row], _pieces(source, first.frame_length))
+        self._write_frame([(name, size) for _, name, size in row], frames.pieces(source, first.frame_length))
 
     def _hold(self, name: str, content: bytes) -> None:
         self._names.append((name, len(content)))
@@ -302,8 +305,8 @@ class Archive:
         table = frames.compress(b"".join(self._rows))
         start = file.tell()
         file.write(table + _FOOTER.pack(start, len(table), bytes.fromhex(digest.of_bytes(table))))
-        file.flush()
         if durable:
+            file.flush()
             os.fsync(file.fileno())
         file.close()
         os.rename(self._temporary, place)
@@ -362,16 +365,6 @@ def _framed(members: Mapping[str, Member]) -> Iterable[dict[str, Member]]:
     for name, member in members.items():
         grouped.setdefault(member.frame_offset, {})[name] = member
     return grouped.values()
-
-
-def _pieces(file: BinaryIO, length: int) -> Iterator[bytes]:
-    """The next ``length`` bytes. Raises Damaged where there are fewer."""
-    while length:
-        piece = file.read(min(length, FRAME))
-        if not piece:
-            raise Damaged(f"{os.fsdecode(file.name)} is cut short.", "Run: sysvenv verify")
-        length -= len(piece)
-        yield piece
 
 
 def _changed(path: bytes) -> Changed:

@@ -136,6 +136,9 @@ class History:
         """
         if os.path.exists(self.home.pruned):
             self._refuse_pruned(number)
+        return self._recorded(number)
+
+    def _recorded(self, number: int) -> Operation:
         return self._operation(number, self._read(number, "after"))
 
     def read_beginning(self, number: int) -> Operation:
@@ -168,7 +171,7 @@ class History:
         operations, broken = [], []
         for number in self.numbers():
             try:
-                operation = self._operation(number, self._read(number, "after"))
+                operation = self._recorded(number)
             except SysvenvError as error:
                 if number not in self.pruned():  # gc may be at work
                     broken.append(error.message)

@@ -211,7 +211,7 @@ def test_an_archive_that_cannot_be_packed_anew_stays(world, trouble, monkeypatch
             file.seek(member.frame_offset)
             file.write(b"\0" * member.frame_length)
     if trouble == "full disk":
-        monkeypatch.setattr(Archive, "_write_frame", lambda *_: full())
+        monkeypatch.setattr(Archive, "_write_frame", fail(errno.ENOSPC))
     before = disk.read(archive)
     swept = gc.apply(world.store, plan, time.monotonic() - 1 if trouble == "no time" else float("inf"))
     assert swept.repacked == 0
@@ -219,8 +219,11 @@ def test_an_archive_that_cannot_be_packed_anew_stays(world, trouble, monkeypatch
     assert not [path for path in listed(world) if path.endswith(b".tmp")]
 
 
-def full() -> None:
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+def fail(number):
+    def refuse(*arguments):
+        raise OSError(number, os.strerror(number))
+
+    return refuse
 
 
 def test_shared_copies_go_one_by_one(world):
@@ -263,13 +266,6 @@ def test_a_disk_that_takes_no_name_more(world, monkeypatch, call):
     """The trash needs a directory, and room in it; without, files are deleted at once. Another error is told."""
     world.keep(ONE)
     two = world.keep(TWO)
-
-    def fail(number):
-        def refuse(*arguments):
-            raise OSError(number, os.strerror(number))
-
-        return refuse
-
     monkeypatch.setattr(os, call, fail(errno.EIO))
     with pytest.raises(OSError):
         collect(world, two)

@@ -145,7 +145,7 @@ def histories(place: Workplace) -> None:
         while done < wanted:
             done += 1
             home.do("restore", "after" if done % 2 else "baseline")
-        remembering(place, f"{wanted}-operations", home)
+        rewinding_in(place, f"history/{wanted}", f"undo/1k-{wanted}-operations", home)
         collecting(place, f"history/{wanted}/gc", home, runs=5)
     ratios = place.results.document["ratios"]
     place.results.ratio("undo/1000-to-1-operations", ratios["undo/1k-1000-operations"] / ratios["undo/1k-1-operations"])
@@ -153,12 +153,11 @@ def histories(place: Workplace) -> None:
     place.results.amount("disk/1000-operations", allocated(home.home))
     place.compare("history/1000/pruning", [prune], 1, {})
     place.results.amount("disk/1000-operations/pruned", allocated(home.home))
-    remembering(place, "pruned", home)
+    rewinding_in(place, "history/pruned", "undo/1k-pruned", home)
     remove(home.home)
 
 
-def remembering(place: Workplace, what: str, home: Home) -> None:
-    """undo, redo and `history` in turn with the floor."""
+def rewinding_in(place: Workplace, figure: str, ratio: str, home: Home) -> None:
+    """undo, redo and `history` in turn with the floor, in a history of some length."""
     sides = [home.side(verb, home.sysvenv(verb)) for verb in ("undo", "redo", "history")]
-    figure = f"history/{what.removesuffix('-operations')}"
-    place.compare(figure, [*sides, place.floor(home.root)], 9, {f"undo/1k-{what}": ("undo", "floor")})
+    place.compare(figure, [*sides, place.floor(home.root)], 9, {ratio: ("undo", "floor")})

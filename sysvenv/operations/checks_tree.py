@@ -165,11 +165,11 @@ def _unrecorded(session: Session, *, repairable: bool) -> Iterator[Problem]:
 
 
 def _is_special(path: bytes) -> bool:
+    """Of a file of the user's, which is no link (``kinds``)."""
     try:
-        mode = os.lstat(path).st_mode
+        return not stat.S_ISREG(os.lstat(path).st_mode)
     except OSError:
-        return False
-    return not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode))
+        return False  # deleted meanwhile
 
 
 def _settle(session: Session) -> str:
