@@ -550,6 +550,10 @@ def test_snapshots() -> None:
         "Snapshot ml-stack is taken: 118 packages, Python 3.11.7, at @4.",
         "Come back to it: sysvenv restore ml-stack",
     ]
+    gone = one._replace(distributions=0, python="")
+    assert printed(lambda screen: labels.taken(screen, gone))[0] == (
+        "Snapshot ml-stack is taken: 0 packages, no Python, at @4."
+    )
     assert printed(lambda screen: labels.deleted(screen, one))[1].endswith("sysvenv restore @4")
     pruned = one._replace(recorded=False)
     assert printed(lambda screen: labels.deleted(screen, pruned))[1].endswith("sysvenv gc")
@@ -583,6 +587,8 @@ def test_what_gc_did() -> None:
     assert " ".join(packed[4:6]) == (
         "2 archives of copies were packed anew, for most of what was in them is needed no more."
     )
+    lines = printed(lambda screen: space.collected(screen, GONE._replace(pruned=(0, 2, 3))))
+    assert lines[0].startswith("3 operations (between @0 and @3) were pruned")
     two = GONE._replace(pruned=(3, 4), rescued=("/home/u/late\x1b.log",))
     lines = printed(lambda screen: space.collected(screen, two))
     assert lines[0].startswith("2 operations (@3 and @4) were pruned")

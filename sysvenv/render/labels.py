@@ -12,7 +12,7 @@ from sysvenv.snapshots import Snapshot
 
 def taken(screen: Screen, snapshot: Snapshot) -> None:
     """Write that it stands, and how to come back to it."""
-    holds = f"{words.count(snapshot.distributions, 'package')}, Python {words.plain(snapshot.python)}"
+    holds = f"{words.count(snapshot.distributions, 'package')}, {_python(snapshot)}"
     screen.paragraph(f"Snapshot {snapshot.name} is taken: {holds}, at @{snapshot.operation}.")
     screen.line("Come back to it: ", (f"sysvenv restore {snapshot.name}", "bold"))
 
@@ -47,7 +47,12 @@ def _columns(snapshot: Snapshot, now: float) -> tuple[str, ...]:
     return (
         words.plain(snapshot.name),
         words.count(snapshot.distributions, "package"),
-        f"Python {words.plain(snapshot.python)}",
+        _python(snapshot),
         f"@{snapshot.operation}",
         words.ago(snapshot.created, now),
     )
+
+
+def _python(snapshot: Snapshot) -> str:
+    """Its version; a snapshot may be of an environment that was deleted."""
+    return f"Python {words.plain(snapshot.python)}" if snapshot.python else "no Python"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sysvenv.operations.findings import Space
 from sysvenv.operations.results import Collected
 from sysvenv.render import words
@@ -51,13 +53,18 @@ def _history(screen: Screen, result: Collected) -> None:
     if not result.pruned:
         screen.paragraph(f"History keeps all of its {words.count(result.kept, 'operation')}; {reach}.")
         return
-    first, last = result.pruned[0], result.pruned[-1]
-    between = words.listed([f"@{first}", f"@{last}"]) if last - first == 1 else f"@{first} to @{last}"
-    which = f"@{first}" if first == last else between
     verb = "would be" if result.dry_run else "was" if len(result.pruned) == 1 else "were"
-    which = f"{words.count(len(result.pruned), 'operation')} ({which})"
+    which = f"{words.count(len(result.pruned), 'operation')} ({_named(result.pruned)})"
     stay = "stays" if result.kept == 1 else "stay"
     screen.paragraph(f"{which} {verb} pruned; {words.count(result.kept, 'operation')} {stay}, {reach}.")
+
+
+def _named(numbers: Sequence[int]) -> str:
+    """Operations, oldest first, in a few words: one may be kept among them."""
+    first, last = numbers[0], numbers[-1]
+    if len(numbers) <= 2:
+        return words.listed([f"@{number}" for number in numbers])
+    return f"@{first} to @{last}" if last - first == len(numbers) - 1 else f"between @{first} and @{last}"
 
 
 def _things(result: Collected) -> list[str]:
