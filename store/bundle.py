@@ -11,11 +11,12 @@ import os
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from store import digest, disk, frames, manifests, segments, untrusted
 from store.errors import Refused
 from store.manifests import Manifest
+from store.named import NamedTuple
 from store.objects import write_file
 from store.tree import DIRECTORY, LINK, NOT_RESTORED, PLAIN_DIRECTORY, Entry, parents
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 from store import digest, frames, manifests, segments
 from store.bundle import FOOTER, FRAME, MAGIC, ROW, Progress
 from store.errors import Changed, Damaged
 from store.manifests import Manifest, Part
+from store.named import NamedTuple
 from store.store import Store
 from store.tree import Entry, Tree
 

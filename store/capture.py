@@ -1,14 +1,16 @@
 """Capture: what drifted in a checkout, looked at; and rows too young to be believed, looked at once more."""
 
+from __future__ import annotations
+
 import os
 import stat
 import time
 from collections.abc import Collection, Iterable
-from typing import NamedTuple
 
 from store import objects
 from store.errors import Damaged
 from store.index import ANY, RACY, Index, block
+from store.named import NamedTuple
 from store.row import Seen
 from store.row import rows as rows_in
 from store.scan import Drift, Sort, survey

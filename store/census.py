@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
 
 from store import trees
 from store.errors import Damaged
+from store.named import NamedTuple
 from store.store import Store
 from store.trees import Standing
 

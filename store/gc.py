@@ -11,10 +11,10 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 from store import census, disk, trees
 from store.census import COPY, MANIFEST, OBJECT, SEGMENT, Held, Ready
+from store.named import NamedTuple
 from store.store import Store
 from store.trees import Standing
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 from store import verify
 from store.errors import StoreError
 from store.manifests import Manifest
+from store.named import NamedTuple
 from store.store import Store
 from store.verify import Fault
 

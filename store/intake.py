@@ -4,14 +4,16 @@ What a segment needed is let go of when it is written, so that memory does not g
 taken in by two processes, each with segments of its own.
 """
 
+from __future__ import annotations
+
 import os
 import stat
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from store import disk, fork, objects, room
 from store.index import ANY, RACY, Block, Index, block, decode, encode
+from store.named import NamedTuple
 from store.pristine import Archive
 from store.row import Row, Seen
 from store.store import Store

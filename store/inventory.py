@@ -6,9 +6,9 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 from store.areas import ENVIRONMENTS, OWN, OWNER
+from store.named import NamedTuple
 from store.store import SHARED, Store
 
 STRANGE = "strange"

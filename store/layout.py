@@ -1,15 +1,17 @@
 """Laying out: a manifest as a tree of hardlinks, from scratch or by turning another checkout into it."""
 
+from __future__ import annotations
+
 import errno
 import os
 import stat
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from store import disk, fork, room, trees
 from store.errors import Damaged, StoreError
 from store.index import ANY, Block, Index, block, decode, encode, settle
 from store.manifests import Manifest, Part
+from store.named import NamedTuple
 from store.objects import write_file
 from store.store import Store
 from store.tree import DIRECTORY, LINK, PLAIN_DIRECTORY, Entry, Tree, changes, parents
@@ -87,7 +89,7 @@ def lay_out(store: Store, name: str, manifest: Manifest) -> Checkout:
     return work.finish(slot, checkout, Index(name, blocks, work.look_at(work.directories), {}))
 
 
-def _fill_together(work: "Work", parts: Sequence[Part]) -> dict[str, Block]:
+def _fill_together(work: Work, parts: Sequence[Part]) -> dict[str, Block]:
     """Lay the files of ``parts``, half of them in a forked process where they are many: directories and links are
     what laying out costs, and the kernel makes them on two cores at once."""
     sizes = [work.store.segments.size(part.segment) for part in parts]

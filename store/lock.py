@@ -1,6 +1,6 @@
 """Locks: flock(2) on a file that is never unlinked and whose content says who holds it."""
 
-# No `from __future__ import annotations`: NamedTuple compiles string annotations, 0.15 ms a field.
+from __future__ import annotations
 
 import errno
 import fcntl
@@ -9,10 +9,10 @@ import os
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import NamedTuple
 
 from store import disk
 from store.errors import Busy, Damaged
+from store.named import NamedTuple
 
 POLL = 0.05
 """Seconds between two tries while waiting."""
@@ -59,7 +59,7 @@ class Lock:
         self.sign = sign
         self._inherited = fd is not None and not ours
 
-    def __enter__(self) -> "Lock":
+    def __enter__(self) -> Lock:
         self.acquire()
         return self
 

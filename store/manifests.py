@@ -1,12 +1,15 @@
 """Manifests: a tree as the list of its segments, with what the caller wants to remember of it. JSON, content-named."""
 
+from __future__ import annotations
+
 import json
 import os
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from store import digest, disk
 from store.errors import Damaged, StoreError
+from store.named import NamedTuple
 
 VERSION = 1
 

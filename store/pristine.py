@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from store import digest, disk, frames
 from store.errors import Changed, Damaged
+from store.named import NamedTuple
 from store.tree import Entry
 
 MAGIC = b"sysvenv pristine 1\n"

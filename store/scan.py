@@ -1,15 +1,17 @@
 """The scan: what is in the directories that changed, compared with the index. By lstat only, no content is read."""
 
+from __future__ import annotations
+
 import errno
 import os
 import stat
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 from store.errors import StoreError
 from store.index import ANY, RACY, Block, Index
+from store.named import NamedTuple
 from store.row import Row, Seen
 from store.tree import PLAIN_DIRECTORY
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 from store import census, disk, space
 from store.areas import ENVIRONMENTS
+from store.named import NamedTuple
 from store.store import SHARED, Store
 
 

@@ -6,11 +6,11 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
 
 from store import census, disk, gc
 from store.areas import ENVIRONMENTS
 from store.census import COPY, MANIFEST, OBJECT, SEGMENT
+from store.named import NamedTuple
 from store.store import Store
 
 

@@ -1,15 +1,18 @@
 """The swap: a ready checkout and the live tree change places in one step; what was live is set aside whole."""
 
+from __future__ import annotations
+
 import errno
 import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from store import audit, capture, disk, journal, layered, objects, trees
 from store.errors import Lower, Unsupported
 from store.index import ANY, Index, settle
 from store.layout import Work
+from store.named import NamedTuple
 from store.row import Seen, rows_of
 from store.scan import Drift, Sort, survey
 from store.store import Store

@@ -1,14 +1,17 @@
 """The trees kept beside the live one: slots, their markers and indexes, and the trash they end in."""
 
+from __future__ import annotations
+
 import errno
 import json
 import os
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from store import disk, index
 from store.errors import StoreError
 from store.index import Index
+from store.named import NamedTuple
 from store.store import Store
 from store.tree import parents
 

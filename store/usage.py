@@ -11,11 +11,11 @@ import json
 import os
 import stat
 import time
-from typing import NamedTuple
 
 from store import digest, disk, trees
 from store.areas import ENVIRONMENTS, OWN
 from store.index import RACY, Index
+from store.named import NamedTuple
 from store.store import Store
 
 _CLUSTER = 4096

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import NamedTuple
 
 from store import digest, disk
 from store.errors import StoreError
 from store.manifests import Manifest
+from store.named import NamedTuple
 from store.objects import agrees
 from store.pristine import Member
 from store.store import Store

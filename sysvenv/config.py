@@ -1,10 +1,11 @@
 """The settings file: what it may say, and how one value of it is changed without touching the rest."""
 
-# No `from __future__ import annotations`: NamedTuple compiles string annotations, 0.15 ms a field.
+from __future__ import annotations
 
 import os
-from typing import Any, NamedTuple
+from typing import Any
 
+from store.named import NamedTuple
 from sysvenv.errors import SysvenvError, UsageError
 
 Value = str | int | bool

@@ -19,9 +19,9 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from subprocess import DEVNULL, PIPE, STDOUT, Popen
-from typing import NamedTuple
 from urllib.parse import quote
 
+from store.named import NamedTuple
 from sysvenv.errors import SysvenvError
 from sysvenv.venv import create
 

@@ -7,13 +7,14 @@ and no claim ever leads out of the tree. The formats: PyPA "Recording installed 
 (direct_url), setuptools' egg formats.
 """
 
-# No `from __future__ import annotations`: NamedTuple compiles string annotations, 0.15 ms a field.
+from __future__ import annotations
 
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from store.named import NamedTuple
 from sysvenv.metadata import printable, read_direct_url, read_headers, read_installer, read_regular
 from sysvenv.records import claims
 

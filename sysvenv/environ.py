@@ -1,12 +1,12 @@
 """The environment of this process: the only module that asks it for anything. Read once, at the edge."""
 
-# No `from __future__ import annotations`: NamedTuple compiles string annotations, 0.15 ms a field.
+from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Mapping
-from typing import NamedTuple
 
+from store.named import NamedTuple
 from sysvenv import selection
 from sysvenv.home import Home
 

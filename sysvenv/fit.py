@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
-from typing import NamedTuple
 
+from store.named import NamedTuple
 from sysvenv import standards
 from sysvenv.errors import SysvenvError
 from sysvenv.passport import Item, Passport

@@ -12,8 +12,9 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from store.named import NamedTuple
 from sysvenv.errors import SysvenvError
 from sysvenv.relocate import records, relocated
 

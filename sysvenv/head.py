@@ -1,9 +1,12 @@
 """HEAD: where the environment stands in its history. The marker of each tree says the same in the same words."""
 
+from __future__ import annotations
+
 import os
-from typing import Any, NamedTuple
+from typing import Any
 
 from store import disk
+from store.named import NamedTuple
 from sysvenv.errors import DamageFound
 from sysvenv.history import VERSION, parse
 from sysvenv.home import Home

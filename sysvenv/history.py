@@ -1,13 +1,16 @@
 """History: ``history/NNN_before.json``, ``NNN_after.json`` and ``HEAD``. Records are written once, never rewritten."""
 
+from __future__ import annotations
+
 import os
 import re
 import time
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from store import disk
 from store.index import RACY
+from store.named import NamedTuple
 from sysvenv.dists import Change
 from sysvenv.errors import DamageFound, NotFound, SysvenvError
 from sysvenv.home import Home
@@ -107,7 +110,7 @@ class History:
             found = {number for number in found if number not in pruned}
         return sorted(found)
 
-    def pruned(self) -> "Pruned":
+    def pruned(self) -> Pruned:
         """What gc removed. A statement that cannot be read counts as none: verify tells of it."""
         from sysvenv import pruned
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from store import bundling, digest
 from store.bundling import Share
 from store.manifests import Manifest
+from store.named import NamedTuple
 from store.store import Store
 from store.tree import DIRECTORY, FILE, LINK, Entry
 from store.untrusted import check, stays_inside

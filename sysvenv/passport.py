@@ -4,10 +4,12 @@ It says nothing of who made it or where: no user name, no path, no host. What a 
 and shown, or names files of the tree it came with.
 """
 
-# No `from __future__ import annotations`: NamedTuple compiles string annotations, 0.15 ms a field.
+from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from typing import Any
+
+from store.named import NamedTuple
 
 PYTHON = re.compile(r"bin/(?:python|pypy|graalpy)[0-9.]*t?")
 """Where an environment has its interpreter: these paths are made anew on each machine."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection, Iterable
-from typing import NamedTuple
 
 from store import disk
+from store.named import NamedTuple
 from sysvenv.errors import DamageFound, SysvenvError
 from sysvenv.home import Home
 

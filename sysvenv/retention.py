@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
 
+from store.named import NamedTuple
 from sysvenv.config import Config
 from sysvenv.history import Operation
 from sysvenv.quantities import age, size

@@ -10,9 +10,9 @@ import subprocess
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 from store import digest, objects
+from store.named import NamedTuple
 from store.tree import Entry
 from sysvenv import dists, records
 from sysvenv.metadata import read_regular

@@ -1,10 +1,13 @@
 """Snapshots: names for states. ``NAME.json`` is the label, ``NAME.txt`` the same for people, as a requirements file."""
 
+from __future__ import annotations
+
 import os
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
 from store import disk
+from store.named import NamedTuple
 from sysvenv.dists import Distribution
 from sysvenv.errors import DamageFound, NotFound, SysvenvError, UsageError
 from sysvenv.history import FAR, History

@@ -3,7 +3,7 @@
 The only owner of that library. Each function imports what it needs: versions take 5 ms, requirements 30.
 """
 
-# No `from __future__ import annotations`: NamedTuple compiles string annotations, 0.15 ms a field.
+from __future__ import annotations
 
 import functools
 import re

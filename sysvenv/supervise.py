@@ -17,8 +17,9 @@ import select
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from store.named import NamedTuple
 from sysvenv.home import Home
 from sysvenv.rights import Rights
 

@@ -1,11 +1,11 @@
 """Facts about the tree of a virtual environment, told from its files: nothing here starts Python."""
 
-# No `from __future__ import annotations`: NamedTuple compiles string annotations, 0.15 ms a field.
+from __future__ import annotations
 
 import os
 import re
-from typing import NamedTuple
 
+from store.named import NamedTuple
 from sysvenv.errors import SysvenvError
 
 

@@ -53,10 +53,11 @@ def whole(place: Workplace, name: str, template: str, wanted: list[str], runs: i
     """A stack into a fresh venv. Each run begins with a copy of the fresh one, written out."""
     home, plain = pair(place, name, template)
     sides = [
-        home.side("sysvenv", home.pip("install", *wanted), before=lambda: home.adopt(template), most=runs),
-        plain.side("plain pip", plain.pip("install", *wanted), before=lambda: plain.copy(template), most=runs),
+        home.side("sysvenv", home.pip("install", *wanted), before=lambda: home.adopt(template)),
+        plain.side("plain pip", plain.pip("install", *wanted), before=lambda: plain.copy(template)),
     ]
-    place.compare(f"record/{name}", sides, runs, {f"record/{name}": ("sysvenv", "plain pip")}, sync=True)
+    ratio = {f"record/{name}": ("sysvenv", "plain pip")}
+    place.compare(f"record/{name}", sides, runs, ratio, sync=True, warm=0)
     place.check_distributions(home.root, plain.root, "a whole stack: recorded pip install and plain pip")
     remove(home.home)
     remove(plain.root)

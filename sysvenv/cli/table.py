@@ -1,8 +1,8 @@
 """Which commands there are. `--help` prints this table and imports none of them."""
 
-# No `from __future__ import annotations`: NamedTuple compiles string annotations, 0.15 ms a field.
+from __future__ import annotations
 
-from typing import NamedTuple
+from store.named import NamedTuple
 
 
 class Entry(NamedTuple):

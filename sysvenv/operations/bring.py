@@ -7,11 +7,11 @@ import shutil
 import stat
 import time
 from collections.abc import Callable
-from typing import NamedTuple
 
 from store import bundle, trees
 from store.bundle import Bundle
 from store.errors import Refused
+from store.named import NamedTuple
 from sysvenv import fit, hook, passport, snapshots, venv
 from sysvenv import manifest as manifests
 from sysvenv.errors import SysvenvError, UsageError

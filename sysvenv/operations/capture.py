@@ -1,14 +1,17 @@
 """Capture: a drifted tree becomes a state that is kept, durably, before anything says it is."""
 
+from __future__ import annotations
+
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from store import capture, disk, intake
 from store.index import Index
 from store.intake import Kept
 from store.manifests import Manifest
+from store.named import NamedTuple
 from store.scan import Drift
 from store.tree import Entry
 from sysvenv import manifest as manifests

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from typing import NamedTuple
 
 from store import census, gc, trees, usage
 from store.errors import Damaged, StoreError
 from store.gc import KEPT, Marked, Plan
+from store.named import NamedTuple
 from sysvenv import tracked
 from sysvenv.errors import DamageFound
 from sysvenv.head import Position

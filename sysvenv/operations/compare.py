@@ -1,8 +1,9 @@
 """Comparing: the difference between two states, in packages and in files. Takes no lock, keeps nothing."""
 
-from typing import NamedTuple
+from __future__ import annotations
 
 from store import tree
+from store.named import NamedTuple
 from store.tree import Entry
 from sysvenv import dists, manifest, snapshots
 from sysvenv.dists import Distribution

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
 
 from store import harm, inventory
 from store import verify as kept
 from store.errors import StoreError
 from store.harm import Place
 from store.inventory import Oddity
+from store.named import NamedTuple
 from store.store import Store
 from store.tree import Tree
 from store.verify import Fault, Verified

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from store.named import NamedTuple
 from sysvenv import manifest, owner, salvage, venv
 from sysvenv.errors import SysvenvError
 from sysvenv.operations.session import Session

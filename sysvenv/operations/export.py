@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from typing import NamedTuple
 
+from store.named import NamedTuple
 from sysvenv import locks
 from sysvenv.errors import SysvenvError
 from sysvenv.operations.past import known

@@ -1,7 +1,8 @@
 """What the operations that only look return: frozen values that ``render`` turns into text or JSON."""
 
-from typing import NamedTuple
+from __future__ import annotations
 
+from store.named import NamedTuple
 from sysvenv.dists import Change
 from sysvenv.history import Operation
 from sysvenv.operations.results import FileCounts

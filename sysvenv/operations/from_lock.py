@@ -10,8 +10,8 @@ import os
 import tempfile
 import time
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from store.named import NamedTuple
 from sysvenv import fit, fresh, pylock, report
 from sysvenv import manifest as manifests
 from sysvenv.errors import SysvenvError

@@ -1,12 +1,13 @@
 """Noticing: what a pip did besides what it was asked for, told when it has ended."""
 
-# No `from __future__ import annotations`: NamedTuple compiles string annotations, 0.15 ms a field.
+from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from store.index import Index
 from store.manifests import Manifest
+from store.named import NamedTuple
 from sysvenv import history, manifest, notices, os_packages
 from sysvenv.dists import Distribution
 from sysvenv.history import History, Operation

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 from store.manifests import Manifest
+from store.named import NamedTuple
 from sysvenv import manifest as manifests
 from sysvenv import origins, snapshots
 from sysvenv.dists import Distribution

@@ -1,10 +1,12 @@
 """Patches: what changed inside a file, as a unified diff that patch(1) takes, or as a sentence."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from store import digest, disk
+from store.named import NamedTuple
 from store.pristine import is_text
 from store.store import Store
 from store.tree import DIRECTORY, LINK, Entry

@@ -1,9 +1,8 @@
 """Plans: where an undo, a redo or a switch leads, made before anything is touched."""
 
-# No `from __future__ import annotations`: NamedTuple compiles string annotations, 0.15 ms a field.
+from __future__ import annotations
 
-from typing import NamedTuple
-
+from store.named import NamedTuple
 from store.scan import Drift
 from sysvenv import history
 from sysvenv.errors import NotFound, SysvenvError

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
 from store.errors import Busy, StoreError
+from store.named import NamedTuple
 from sysvenv.errors import SysvenvError
 from sysvenv.operations.findings import Finding
 from sysvenv.operations.session import Session

@@ -1,9 +1,12 @@
 """Recording: one pip run, from the audit before it to the record of what it did."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
+from store.named import NamedTuple
 from sysvenv import dists, history, redact, selection, standards
 from sysvenv.history import Operation
 from sysvenv.operations import keep, recover, spare

@@ -1,7 +1,8 @@
 """What the operations that change something return: frozen values that ``render`` turns into text or JSON."""
 
-from typing import NamedTuple
+from __future__ import annotations
 
+from store.named import NamedTuple
 from sysvenv.dists import Change
 from sysvenv.history import Operation
 from sysvenv.processes import Program
@@ -31,7 +32,7 @@ class Initialised(NamedTuple):
     seconds: float
     notes: tuple[str, ...] = ()
     dry_run: bool = False
-    switch: "Switched | None" = None
+    switch: Switched | None = None
 
 
 class Switched(NamedTuple):
@@ -45,7 +46,7 @@ class Switched(NamedTuple):
     """ "six 1.16.0" of each distribution that is installed there again, by name."""
     left: tuple[str, ...]
     """Likewise those that were asked for and stay behind."""
-    rewound: "Rewound | None" = None
+    rewound: Rewound | None = None
     """What the switch did; None of a plan."""
 
 

@@ -1,16 +1,18 @@
 """A session: one holder of the environment's lock, who knows where history stands and what the live tree is."""
 
+from __future__ import annotations
+
 import os
 import stat
 from collections.abc import Callable
 from types import TracebackType
-from typing import NamedTuple
 
 from store import audit, capture, layout, lock, reserve, swap, trees
 from store.errors import StoreError
 from store.index import Index
 from store.lock import Holder, Lock, OnWait
 from store.manifests import EMPTY, Manifest
+from store.named import NamedTuple
 from store.row import Seen, rows_of
 from store.scan import DATA, OURS, TRACKED, Drift, survey, unchanged
 from store.store import Store
@@ -44,7 +46,7 @@ class Context(NamedTuple):
     on_note: Callable[[str], None] | None = None
     """Is told at the end what a session found and put right, for operations whose result does not say it."""
 
-    def at(self, home: Home) -> "Context":
+    def at(self, home: Home) -> Context:
         """The same for another home, of which nothing was begun."""
         return self._replace(home=home, ahead=NONE)
 
@@ -81,7 +83,7 @@ class Session:
         self._saved: Index | None = None
         self._manifests: dict[str, Manifest] = {}
 
-    def __enter__(self) -> "Session":
+    def __enter__(self) -> Session:
         return self
 
     def __exit__(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 from store import bundle, bundling
 from store.errors import StoreError
+from store.named import NamedTuple
 from store.tree import Entry
 from sysvenv import dists, fit, neutral, passport, venv
 from sysvenv.errors import SysvenvError

@@ -1,12 +1,14 @@
 """The spare: a checkout of a wanted state, made to stand ready beside the live tree."""
 
+from __future__ import annotations
+
 import errno
 import os
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from store import disk, layout, swap, trees
 from store.manifests import Manifest
+from store.named import NamedTuple
 from store.trees import Checkout, Standing
 from sysvenv import hook, manifest
 from sysvenv.operations.session import Session

@@ -1,11 +1,13 @@
 """Status: the environment at a glance. Takes no lock, so it answers while pip runs; what it cannot read, it says."""
 
+from __future__ import annotations
+
 import os
 import time
-from typing import NamedTuple
 
 from store import lock, usage
 from store.errors import StoreError
+from store.named import NamedTuple
 from sysvenv import dists, manifest, snapshots, venv
 from sysvenv.dists import Change, Distribution
 from sysvenv.errors import SysvenvError

@@ -6,8 +6,8 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from store.named import NamedTuple
 from sysvenv import dists, fresh, history, interpreters, manifest, report, requested, venv
 from sysvenv.dists import Distribution
 from sysvenv.errors import SysvenvError
