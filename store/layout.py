@@ -90,26 +90,34 @@ def lay_out(store: Store, name: str, manifest: Manifest) -> Checkout:
 
 
 def _fill_together(work: Work, parts: Sequence[Part]) -> dict[str, Block]:
-    """Lay the files of ``parts``, half of them in a forked process where they are many: directories and links are
-    what laying out costs, and the kernel makes them on two cores at once."""
-    sizes = [work.store.segments.size(part.segment) for part in parts]
-    if sum(sizes) < WORTH_A_FORK or not fork.worth_it():
+    """Lay the files of ``parts``, a forked process and this one in turns where they are many: directories and links
+    are what laying out costs, and the kernel makes them on two cores at once."""
+    sizes = {part: work.store.segments.size(part.segment) for part in parts}
+    if sum(sizes.values()) < WORTH_A_FORK or not fork.worth_it():
         return work.fill_all(parts)
-    cut, held = 0, 0
-    while held < sum(sizes) // 2:
-        held += sizes[cut]
-        cut += 1
+    heaviest_first = sorted(parts, key=sizes.__getitem__, reverse=True)
+    turns = fork.Turns(len(parts))
+
+    def fill() -> dict[str, Block]:
+        blocks: dict[str, Block] = {}
+        for number in turns:
+            blocks.update(work.fill_all(heaviest_first[number :: turns.MOST]))
+        return blocks
 
     def other() -> tuple[bytes, list[bytes], dict[bytes, int]]:
-        blocks = work.fill_all(parts[cut:])
+        blocks = fill()
         if work.copied:
             disk.barrier(work.root, work.copied)
         return encode(Index("", blocks, {}, {})), list(work.directories), work.stated
 
-    blocks, (index, directories, stated) = fork.both(lambda: work.fill_all(parts[:cut]), other)
+    try:
+        blocks, (index, directories, stated) = fork.both(fill, other)
+    finally:
+        turns.close()
     work.directories.update(dict.fromkeys(directories))
     work.stated.update(stated)
-    return {**blocks, **decode(index).blocks}
+    blocks.update(decode(index).blocks)
+    return {part.segment: blocks[part.segment] for part in parts}
 
 
 def transform(store: Store, checkout: Checkout, name: str, manifest: Manifest) -> Checkout:
