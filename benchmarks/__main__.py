@@ -104,7 +104,7 @@ def _judge(found: Results) -> int:
 def _run(names: Sequence[str], root: str, cache: str, quick: bool, first: Workplace | None = None) -> Workplace:
     """Run scenarios in one directory."""
     os.makedirs(root)
-    place = Workplace(root, cache, Results(machine.facts(root), CAVEATS), quick, first)
+    place = Workplace(root, cache, Results(machine.facts(root), [*CAVEATS, *machine.caveats(root)]), quick, first)
     for name in names:
         place.say(f"scenario {name}")
         load(name)(place)
