@@ -13,7 +13,8 @@ SCENARIOS = {
     "first_import": "restore and the first import of the ML stack; beside uv and pip",
     "recording": "what sysvenv adds to pip install; beside plain pip",
     "startup": "status, history, --help, --version, and python -c pass with the hook",
-    "growth": "undo, redo, restore, recording, audit and adoption from 1 k to 200 k files, and with long histories",
+    "growth": "undo, redo, restore, recording, audit and adoption from 1 k to 200 k files",
+    "histories": "undo, history and gc with 1 to 1,000 operations of history",
     "sharing": "disk of ten environments with one stack beside that of one; filled by restore, uv and pip",
     "cost": "disk and memory after adoption, 50 operations, 100 snapshots; beside full copies and cp -al farms",
 }

@@ -1,11 +1,10 @@
-"""Growth: everything that a user waits for, at 1 k to 200 k files, and with 1 to 1000 operations of history."""
+"""Growth: everything that a user waits for, at 1 k to 200 k files."""
 
 from __future__ import annotations
 
 from functools import partial
 
 from benchmarks import memory, stacks
-from benchmarks.filesystems import allocated
 from benchmarks.fingerprint import fingerprint
 from benchmarks.homes import Home, Venv, fresh, remove
 from benchmarks.pairs import Side, one_core
@@ -13,7 +12,6 @@ from benchmarks.synthetic import wheels
 from benchmarks.workplace import Workplace
 
 SIZES = {"1k": 1_000, "5k": 5_000, "9k": 9_000, "20k": 20_000, "50k": 50_000, "100k": 100_000, "200k": 200_000}
-HISTORIES = (1, 10, 100, 1000)
 _SEED = 20
 
 
@@ -37,7 +35,6 @@ def run(place: Workplace) -> None:
         remove(home.home)
         remove(plain.root)
     place.results.ratio("undo/200k-to-100k", medians["200k"] / medians["100k"])
-    histories(place)
 
 
 def build(place: Workplace, size: str) -> tuple[Home, Venv]:
@@ -132,32 +129,3 @@ def remember(place: Workplace, size: str, home: Home) -> None:
 def note(place: Workplace, name: str, peak: int) -> None:
     """Keep a peak, in MB."""
     place.results.ratio(name, peak / 1e6)
-
-
-def histories(place: Workplace) -> None:
-    """undo, `history` and gc with more and more operations, which restore two states in turn; then gc prunes them."""
-    home, plain = build(place, "1k")
-    remove(plain.root)
-    home.do("snapshot", "after")
-    done = 1
-    for wanted in HISTORIES:
-        place.say(f"history of {wanted} operations")
-        while done < wanted:
-            done += 1
-            home.do("restore", "after" if done % 2 else "baseline")
-        rewinding_in(place, f"history/{wanted}", f"undo/1k-{wanted}-operations", home)
-        collecting(place, f"history/{wanted}/gc", home, runs=5)
-    ratios = place.results.document["ratios"]
-    place.results.ratio("undo/1000-to-1-operations", ratios["undo/1k-1000-operations"] / ratios["undo/1k-1-operations"])
-    prune = home.side("gc --max-entries 10", home.sysvenv("gc", "--max-entries", "10"), most=1)
-    place.results.amount("disk/1000-operations", allocated(home.home))
-    place.compare("history/1000/pruning", [prune], 1, {})
-    place.results.amount("disk/1000-operations/pruned", allocated(home.home))
-    rewinding_in(place, "history/pruned", "undo/1k-pruned", home)
-    remove(home.home)
-
-
-def rewinding_in(place: Workplace, figure: str, ratio: str, home: Home) -> None:
-    """undo, redo and `history` in turn with the floor, in a history of some length."""
-    sides = [home.side(verb, home.sysvenv(verb)) for verb in ("undo", "redo", "history")]
-    place.compare(figure, [*sides, place.floor(home.root)], 9, {ratio: ("undo", "floor")})
