@@ -100,8 +100,8 @@ _BOTH = "what the two states do not share is looked at in both trees, by the flo
 HELD_BY: Mapping[str, str] = {
     "restore": "an operation of its own, it makes two records more durable than undo (10 fsync against 6: `strace -f "
     "-e fsync`), and from one stack to another it looks at both trees, 48,000 entries, the floor at 34,000",
-    "undo/1000-to-1-operations": "the names of 2,000 records are listed and read, 4 ms of 85 (`strace -T`, cProfile); the "
-    "rest is noise: 1.00 to 1.21 x when measured again",
+    "undo/1000-to-1-operations": "the names of 2,000 records are listed and read, 4 ms of 85 (`strace -T`, "
+    "cProfile); the rest is noise: 1.00 to 1.21 x when measured again",
     "switch/not-ready/to-web": "its 3,262 directories: a mkdir took 470 us in the place of trees that had just been "
     "deleted, 1.3 of 1.9 s (cProfile), and 35 us elsewhere on the same disk, which is an ext4 without a journal",
     "undo/ml-twenty": _BOTH,
