@@ -13,7 +13,7 @@ from benchmarks.results import Document
 README = os.path.join(os.path.dirname(results.FOLDER), os.pardir, "README.md")
 BEGIN = "<!-- benchmarks/run --readme writes what follows -->"
 END = "<!-- up to here -->"
-NOTHING = "No figures are committed yet: `benchmarks/run` takes them on your machine, in about half an hour."
+NOTHING = "No figures are committed yet: `benchmarks/run` takes them on your machine, in over an hour."
 FIRST = "ext4"
 """Whose figures are shown where there are several."""
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import marshal
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
 
 from store.errors import StoreError
@@ -44,6 +45,17 @@ class Turns:
     def close(self) -> None:
         """Let go of the pipe."""
         os.close(self._reader)
+
+
+@contextmanager
+def in_turns(weights: Sequence[int]) -> Iterator[Iterator[int]]:
+    """The numbers of things that weigh so much, the heaviest first, each for whichever process asks next."""
+    heaviest_first = sorted(range(len(weights)), key=lambda number: -weights[number])
+    turns = Turns(len(weights))
+    try:
+        yield (number for turn in turns for number in heaviest_first[turn :: turns.MOST])
+    finally:
+        turns.close()
 
 
 def both(mine: Callable[[], Mine], theirs: Callable[[], Theirs]) -> tuple[Mine, Theirs]:

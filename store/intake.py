@@ -81,6 +81,10 @@ class Taken(NamedTuple):
     """Files of the store to be made durable; where they are too many to be synced one by one, not all of them."""
 
 
+_Share = tuple[list[int], bytes, list[tuple[str, int, int, tuple[bytes, ...]]], set[bytes], list[bytes]]
+"""What one of two processes took in, of values that marshal knows: the portions' numbers, then as in Taken."""
+
+
 def take_in(store: Store, root: bytes, portions: Sequence[Portion], facts: Facts) -> Taken:
     """Keep what stands below ``root``. Raises StoreError, before anything is written, where the disk has no room."""
     _refuse_if_short(store, portions, facts)
@@ -89,26 +93,20 @@ def take_in(store: Store, root: bytes, portions: Sequence[Portion], facts: Facts
         facts = facts._replace(held={*facts.held, *store.pristine.names()})
     if count < WORTH_A_FORK or not fork.worth_it():
         return _Intake(store, root, facts).take(portions)
-    weights = [facts.weight(portion) for portion in portions]
-    heaviest_first = sorted(range(len(portions)), key=lambda number: -weights[number])
-    turns = fork.Turns(len(portions))
     numbers: list[int] = []
 
-    def my_turns() -> Iterator[Portion]:
-        for turn in turns:
-            for number in heaviest_first[turn :: turns.MOST]:
-                numbers.append(number)
-                yield portions[number]
+    def mine(turns: Iterable[int]) -> Iterator[Portion]:
+        for number in turns:
+            numbers.append(number)
+            yield portions[number]
 
-    def share() -> tuple[list[int], bytes, list[tuple[str, int, int, tuple[bytes, ...]]], set[bytes], list[bytes]]:
-        taken = _Intake(store, root, facts).take(my_turns())
+    def share(turns: Iterable[int]) -> _Share:
+        taken = _Intake(store, root, facts).take(mine(turns))
         kept = [(each.segment, each.added, each.modified, each.gone) for each in taken.kept]
         return numbers, encode(Index("", taken.blocks, {}, {})), kept, taken.young, taken.new
 
-    try:
-        shares = fork.both(share, share)
-    finally:
-        turns.close()
+    with fork.in_turns([facts.weight(portion) for portion in portions]) as turns:
+        shares = fork.both(lambda: share(turns), lambda: share(turns))
     kept: dict[int, Kept] = {}
     blocks: dict[str, Block] = {}
     young: set[bytes] = set()

@@ -92,28 +92,24 @@ def lay_out(store: Store, name: str, manifest: Manifest) -> Checkout:
 def _fill_together(work: Work, parts: Sequence[Part]) -> dict[str, Block]:
     """Lay the files of ``parts``, a forked process and this one in turns where they are many: directories and links
     are what laying out costs, and the kernel makes them on two cores at once."""
-    sizes = {part: work.store.segments.size(part.segment) for part in parts}
-    if sum(sizes.values()) < WORTH_A_FORK or not fork.worth_it():
+    sizes = [work.store.segments.size(part.segment) for part in parts]
+    if sum(sizes) < WORTH_A_FORK or not fork.worth_it():
         return work.fill_all(parts)
-    heaviest_first = sorted(parts, key=sizes.__getitem__, reverse=True)
-    turns = fork.Turns(len(parts))
 
-    def fill() -> dict[str, Block]:
+    def fill(numbers: Iterable[int]) -> dict[str, Block]:
         blocks: dict[str, Block] = {}
-        for number in turns:
-            blocks.update(work.fill_all(heaviest_first[number :: turns.MOST]))
+        for number in numbers:
+            blocks.update(work.fill_all([parts[number]]))
         return blocks
 
-    def other() -> tuple[bytes, list[bytes], dict[bytes, int]]:
-        blocks = fill()
+    def other(numbers: Iterable[int]) -> tuple[bytes, list[bytes], dict[bytes, int]]:
+        blocks = fill(numbers)
         if work.copied:
             disk.barrier(work.root, work.copied)
         return encode(Index("", blocks, {}, {})), list(work.directories), work.stated
 
-    try:
-        blocks, (index, directories, stated) = fork.both(fill, other)
-    finally:
-        turns.close()
+    with fork.in_turns(sizes) as turns:
+        blocks, (index, directories, stated) = fork.both(lambda: fill(turns), lambda: other(turns))
     work.directories.update(dict.fromkeys(directories))
     work.stated.update(stated)
     blocks.update(decode(index).blocks)

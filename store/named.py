@@ -1,4 +1,7 @@
-"""Named tuples as typing makes them, at a sixth of the time that takes: an undo needs fifty classes, 0.2 ms each."""
+"""Named tuples as typing makes them, at a sixth of the time that takes: an undo needs fifty classes, 0.2 ms each.
+
+Where there is one value a file (``Row``, ``Seen``, ``Entry``), typing's own serve: those are made a little faster.
+"""
 
 from __future__ import annotations
 
