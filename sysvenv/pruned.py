@@ -37,7 +37,12 @@ class Pruned(NamedTuple):
         """The clause for somebody who wants operation ``number``, or what lies before it: "@3 and before were ..." """
         first = next((first for first, last in self.ranges if first <= number <= last), number)
         day = time.strftime("%Y-%m-%d", time.localtime(self.when))
-        subject = f"@{number} was" if first == number else f"@{number} and before were"
+        if first == number:
+            subject = f"@{number} was"
+        elif first == 0:
+            subject = f"@{number} and before were"
+        else:  # before these, one that was kept
+            subject = f"@{first} to @{number} were"
         return f"{subject} pruned by gc (last on {day})"
 
 

@@ -101,6 +101,7 @@ def test_what_is_said_of_them() -> None:
     found = Pruned(((0, 3), (7, 7)), 1_800_000_000.0)
     assert found.told(3).startswith("@3 and before were pruned by gc (last on 2027-01-1")
     assert found.told(7).startswith("@7 was pruned by gc")
+    assert Pruned(((0, 0), (2, 3))).told(3).startswith("@2 to @3 were pruned by gc")
 
 
 def test_the_statement_on_disk(tmp_path) -> None:  # type: ignore[no-untyped-def]
