@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Looked = tuple[list[bytes], list[bytes]]
 """What an audit found to disagree or to be gone: paths of files and links, and directories (b"" is the root)."""
+NOTHING: Looked = ([], [])
+"""Of a tree that is as it should be."""
 PORTIONS = 128
 """Into how many pieces an audit is cut: small ones, so that two processes end together whatever each did before."""
 

@@ -242,8 +242,9 @@ def chosen(blocks: Iterable[Block], wanted: Collection[bytes]) -> list[Block]:
     """The rows of some paths, as blocks; paths without one are left out."""
     if not wanted:
         return []
-    found = ((each, [row for row, path in enumerate(each.paths) if path in wanted]) for each in blocks)
-    return [each.only(numbers) for each, numbers in found if numbers]
+    paths = frozenset(wanted)
+    some = (each for each in blocks if not paths.isdisjoint(each.paths))
+    return [each.only([row for row, path in enumerate(each.paths) if path in paths]) for each in some]
 
 
 def encode(index: Index) -> bytes:

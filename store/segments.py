@@ -10,7 +10,7 @@ from store.errors import Damaged
 from store.tree import DIRECTORY, FILE, LINK, Entry, Tree, is_safe
 
 MAGIC = b"sysvenv segment 1\n"
-_HEXADECIMAL = frozenset("0123456789abcdef")
+_HEXADECIMAL = "0123456789abcdef"
 
 
 def encode(tree: Tree) -> bytes:
@@ -53,7 +53,7 @@ def decode(content: bytes) -> dict[bytes, Entry]:
 
 def _file(name: bytes, size: int) -> Entry:
     content, mode, mtime, *twin = name.decode("ascii").split(".")
-    if len(content) != 32 or not set(content) <= _HEXADECIMAL or len(twin) > 1:
+    if len(content) != 32 or content.strip(_HEXADECIMAL) or len(twin) > 1:
         raise ValueError(f"not an object name: {name!r}")
     return Entry(FILE, _mode(mode.encode()), int(mtime), size, content, int(twin[0]) if twin else 0)
 
@@ -80,7 +80,7 @@ class Segments:
     def path(self, name: str) -> bytes:
         """Where the segment ``name`` lies. Raises Damaged for what is not 32 hexadecimal digits: names are read from
         manifests, and might lead anywhere."""
-        if len(name) != 32 or not set(name) <= _HEXADECIMAL:
+        if len(name) != 32 or name.strip(_HEXADECIMAL):
             raise Damaged(f"{name!r} is not the name of a segment.", "Run: sysvenv verify")
         return os.path.join(self.root, name[:2].encode(), name[2:].encode())
 

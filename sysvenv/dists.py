@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from store.named import NamedTuple
@@ -30,6 +30,7 @@ __all__ = [
     "from_json",
     "leftovers",
     "name_of",
+    "newest_first",
     "place",
     "read_distribution",
     "source",
@@ -96,6 +97,11 @@ def find_locations(root: str, site: bytes) -> list[bytes]:
         and not name.startswith(b"~")
         and (not name.endswith(b".dist-info") or entry.is_dir())
     )
+
+
+def newest_first(root: str, locations: Iterable[bytes]) -> list[bytes]:
+    """Locations by when a file last came into them or went; what is gone meanwhile comes last."""
+    return sorted(locations, key=lambda location: _changed(os.path.join(os.fsencode(root), location)), reverse=True)
 
 
 def name_of(location: bytes) -> str:
@@ -234,6 +240,13 @@ def place(distribution: Distribution, origin: Mapping[str, Any] | None) -> str:
         commit = str(version_control.get("commit_id", ""))
         return printable(f"{url}@{commit[:12]}" if commit else url)
     return printable(url if direct else url.partition("://")[2].partition("/")[0].rpartition("@")[2])
+
+
+def _changed(path: bytes) -> int:
+    try:
+        return os.lstat(path).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _site_entries(root: str, site: bytes) -> Iterator[tuple[bytes, os.DirEntry[bytes]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from enum import IntEnum
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 
@@ -51,7 +51,7 @@ _CACHE_TAG = re.compile(rb"\.(?=(?:cpython|pypy|graalpy)-?\d)")
 
 
 class Classifier:
-    """Decides the kind of each path of one tree. Reads RECORDs at most once, and only if a path needs it."""
+    """Decides the kind of each path of one tree. Reads each RECORD at most once, and only if a path needs it."""
 
     def __init__(self, root: str, site: bytes, known: Container[bytes] = frozenset()) -> None:
         """`root` is the tree, `site` its site-packages as a tree path.
@@ -63,7 +63,8 @@ class Classifier:
         self._site = site
         self._below_site = site + b"/"
         self._known = known
-        self._recorded: set[bytes] | None = None
+        self._recorded: set[bytes] = set()
+        self._unread: Iterator[bytes] | None = None
         self._ours = {b".sysvenv", b".lock", *(self._below_site + name for name in _HOOK_FILES)}
         self._our_bytecode = (site + b"/__pycache__/_sysvenv.", site + b"/__pycache__/_sysvenv_gate.")
 
@@ -84,7 +85,7 @@ class Classifier:
             return ENVIRONMENT
         if path.startswith(self._below_site) and _is_code(path[len(self._below_site) :]):
             return ENVIRONMENT
-        if path in self._known or path in self._claimed():
+        if self._is_claimed(path) or path in self._known:
             return ENVIRONMENT
         return DATA
 
@@ -99,12 +100,16 @@ class Classifier:
             return False
         return not os.path.lexists(os.path.join(os.fsencode(self._root), path[:-1]))
 
-    def _claimed(self) -> set[bytes]:
-        if self._recorded is None:
-            self._recorded = set()
-            for location in dists.find_locations(self._root, self._site):
-                self._recorded |= dists.claims(self._root, location)
-        return self._recorded
+    def _is_claimed(self, path: bytes) -> bool:
+        """Whether a RECORD names it. Only what just came is asked for, so the newest are read first, until one does."""
+        if self._unread is None:
+            self._unread = iter(dists.newest_first(self._root, dists.find_locations(self._root, self._site)))
+        while path not in self._recorded:
+            location = next(self._unread, None)
+            if location is None:
+                return False
+            self._recorded |= dists.claims(self._root, location)
+        return True
 
 
 def source_of(pyc: bytes) -> bytes | None:

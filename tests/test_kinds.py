@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sysvenv import dists
 from sysvenv.kinds import BYTECODE, DATA, ENVIRONMENT, OURS, Classifier, Kind, source_of
 
 SITE = b"lib/python3.11/site-packages"
@@ -112,12 +113,32 @@ def test_records_are_read_once_and_only_if_needed(root: Path, monkeypatch: pytes
     asked: list[bytes] = []
     monkeypatch.setattr("sysvenv.kinds.dists.claims", lambda root, place: asked.append(place) or set())
     classifier = Classifier(str(root), SITE, {b"share/known"})
-    for path in (b"bin/x", b"pyvenv.cfg", SITE + b"/a.py", b"share/known", SITE + b"/__pycache__/a.pyc"):
+    for path in (b"bin/x", b"pyvenv.cfg", SITE + b"/a.py", SITE + b"/__pycache__/a.pyc"):
         classifier.kind(path, FILE)
     assert asked == []
+    assert classifier.kind(b"share/known", FILE) is ENVIRONMENT
     classifier.kind(b"undecided", FILE)
     classifier.kind(b"another", FILE)
     assert len(asked) == 1
+
+
+def test_what_just_came_is_looked_for_in_the_newest_record(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a pip only what it brought is asked for: of 700 RECORDs, those of before are not read."""
+    site = root / SITE.decode()
+    for seconds, name in enumerate(("demo-1.0", "older-1.0", "newer-1.0")):
+        info = site / f"{name}.dist-info"
+        info.mkdir(exist_ok=True)
+        (info / "RECORD").write_text(f"{name}.txt,,\n")
+        os.utime(info, (seconds, seconds))
+    read: list[bytes] = []
+    real = dists.claims
+    monkeypatch.setattr(dists, "claims", lambda root, place: read.append(place) or real(root, place))
+    classifier = Classifier(str(root), SITE)
+    assert classifier.kind(SITE + b"/newer-1.0.txt", FILE) is ENVIRONMENT
+    assert read == [SITE + b"/newer-1.0.dist-info"]
+    assert classifier.kind(SITE + b"/nobody.txt", FILE) is DATA
+    assert read == [SITE + b"/%s.dist-info" % name for name in (b"newer-1.0", b"older-1.0", b"demo-1.0")]
+    assert classifier.kind(SITE + b"/demo-1.0.txt", FILE) is ENVIRONMENT
 
 
 def test_no_site_packages_leaves_data_data(tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ from sysvenv import history
 from sysvenv.errors import NotFound
 from sysvenv.head import read_head
 from sysvenv.history import History
-from sysvenv.operations import label, record, rewind
+from sysvenv.operations import keep, label, record, recover, rewind
 from sysvenv.operations.record import Command, Outcome
+from sysvenv.operations.results import FileCounts
 
 pytest_plugins = ["homes"]
 
@@ -34,6 +35,12 @@ def edit(env: Environment, name: str = "demo/__init__.py", more: bytes = b"# edi
     """`echo >> file`: through the inode that snapshots share."""
     with open(env.site / name, "ab") as file:
         file.write(more)
+
+
+def forget_trees(env: Environment) -> None:
+    """What stands ready may go at any time (FORMAT.md)."""
+    for tree in os.listdir(os.path.join(env.home.store, "trees")):
+        shutil.rmtree(os.path.join(env.home.store, "trees", tree))
 
 
 def numbers(env: Environment) -> list[int]:
@@ -147,6 +154,31 @@ def test_an_edit_in_place_reaches_no_snapshot(upgraded: Environment) -> None:
     assert seen(upgraded) == edited
     rewind.undo(upgraded.context, 2)
     assert seen(upgraded) == clean
+
+
+def test_an_edit_in_place_is_undone_where_no_tree_stands_ready(upgraded: Environment) -> None:
+    """Then a tree is laid out, and the object that was written through is not what is linked into it."""
+    clean = seen(upgraded)
+    edit(upgraded)
+    edited = seen(upgraded)
+    for step, expected in ((rewind.undo, clean), (rewind.redo, edited), (rewind.undo, clean)):
+        forget_trees(upgraded)
+        step(upgraded.context)
+        assert seen(upgraded) == expected
+
+
+def test_a_restore_tells_how_many_files_differ(upgraded: Environment) -> None:
+    """Counted from the indexes, where a tree stands ready and where not, as from the two states."""
+    for target in ("baseline", "@2", "baseline", "@1"):
+        if target == "@2":
+            forget_trees(upgraded)
+        rewound = rewind.restore(upgraded.context, target)
+        assert rewound.recorded is not None
+        operation = History(upgraded.home).read(rewound.recorded)
+        with recover.enter(upgraded.context, "test") as session:
+            counted = keep.difference(session, operation.manifest_before, operation.manifest)
+        assert rewound.files == counted == FileCounts(*operation.files)
+        assert any(counted)
 
 
 @pytest.mark.parametrize("change", ["chmod", "touch", "rename", "retarget", "empty"])

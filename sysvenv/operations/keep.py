@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
+from itertools import chain
 
 from store import segments
-from store.index import Index, chosen
+from store.index import Block, Index, chosen
 from store.row import rows
 from store.scan import Drift
 from sysvenv import dists, history, manifest, processes
-from sysvenv.dists import Distribution
+from sysvenv.dists import Change, Distribution
 from sysvenv.head import Position
 from sysvenv.history import Operation
 from sysvenv.operations.capture import Captured, capture_tree
@@ -109,21 +111,19 @@ def _distributions(session: Session, before: str, captured: Captured) -> tuple[l
     return manifest.distributions(session.manifest(before)), manifest.distributions(captured.manifest)
 
 
-def end_switch(session: Session, operation: Operation, name: str, files: FileCounts | None = None) -> Operation:
-    """Write the second record of an operation that switched to a state the store already had.
-
-    ``files`` are how many differ, if that is known already.
-    """
-    old, new = session.manifest(operation.manifest_before), session.manifest(name)
-    ended = operation._replace(
-        status=history.DONE,
-        finished=time.time(),
-        manifest=name,
-        packages=tuple(dists.diff(manifest.distributions(old), manifest.distributions(new))),
-        files=files if files is not None else difference(session, operation.manifest_before, name),
-    )
+def end_switch(
+    session: Session, operation: Operation, name: str, packages: tuple[Change, ...], files: FileCounts
+) -> Operation:
+    """Write the second record of an operation that switched to a state the store already had, and what that changed."""
+    ended = operation._replace(status=history.DONE, finished=time.time(), manifest=name, packages=packages, files=files)
     session.history.end(ended)
     return ended
+
+
+def changes(session: Session, old: str, new: str) -> tuple[Change, ...]:
+    """What differs in packages between two states."""
+    before, after = (manifest.distributions(session.manifest(name)) for name in (old, new))
+    return tuple(dists.diff(before, after))
 
 
 def difference(session: Session, old: str, new: str) -> FileCounts:
@@ -141,19 +141,27 @@ def difference_of(session: Session, old: Index, new: Index) -> FileCounts:
     """The same of two checkouts, as their indexes tell it: no segment is opened."""
     theirs, ours = _file_segments(session, old.manifest, new.manifest)
     before, after = [old.blocks[segment] for segment in theirs], [new.blocks[segment] for segment in ours]
-    gone, came = ({path for block in blocks for path in block.paths} for blocks in (before, after))
-    both = gone & came
+    fewer, more = sorted((before, after), key=_count)  # of most paths it is enough to ask the set of the others
+    both = set(_paths(fewer)).intersection(_paths(more))
     same = dict(rows(chosen(before, both))).items() & dict(rows(chosen(after, both))).items()
-    return FileCounts(len(came) - len(both), len(gone) - len(both), len(both) - len(same))
+    return FileCounts(_count(after) - len(both), _count(before) - len(both), len(both) - len(same))
+
+
+def _count(blocks: Iterable[Block]) -> int:
+    return sum(block.count for block in blocks)
+
+
+def _paths(blocks: Iterable[Block]) -> Iterable[bytes]:
+    return chain.from_iterable(block.paths for block in blocks)
 
 
 def _file_segments(session: Session, old: str, new: str) -> tuple[list[str], list[str]]:
     """The segments of the environment's files, without bytecode, that only the one or only the other state has."""
-    before, after = session.manifest(old), session.manifest(new)
-    return (
-        [part.segment for part in before.parts if part.kind == manifest.FILES and part.segment not in after.segments],
-        [part.segment for part in after.parts if part.kind == manifest.FILES and part.segment not in before.segments],
+    before, after = (
+        {part.segment: None for part in session.manifest(name).parts if part.kind == manifest.FILES}
+        for name in (old, new)
     )
+    return [name for name in before if name not in after], [name for name in after if name not in before]
 
 
 def shown(operation: Operation) -> str:

@@ -74,7 +74,8 @@ def _end_interrupted_switch(session: Session) -> None:
     if pending is None:
         return
     if pending.number == session.position.operation:
-        keep.end_switch(session, pending, session.position.manifest)
+        old, new = pending.manifest_before, session.position.manifest
+        keep.end_switch(session, pending, new, keep.changes(session, old, new), keep.difference(session, old, new))
     elif pending.kind not in (history.PIP, history.INIT):
         session.history.forget_pending(pending.number)
 

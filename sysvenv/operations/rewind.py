@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 
-from store import layered, swap, trees
+from store import audit, layered, swap, trees
 from store.errors import Damaged, Lower, StoreError
 from store.index import Index
 from store.manifests import Manifest
 from store.trees import Checkout
-from sysvenv import dists, history, manifest, processes, venv
+from sysvenv import history, manifest, processes, venv
 from sysvenv.dists import Change
 from sysvenv.errors import DamageFound, NotFound, SysvenvError, UsageError
 from sysvenv.head import Position, position_to
@@ -161,7 +161,10 @@ def _carry_out(session: Session, plan: Plan, dry_run: bool, operation: Operation
     with _fence(plan.target), session.store_lock():
         ready = spare.make_ready(session, plan.manifest)
         sort = session.sorter(ready.checkout.path, ready.checkout.expected, frozenset())
-        looked = session.auditor.look_at(ready.checkout, session.index, plan.drift.changed)
+        if ready.just_laid and not plan.drift:
+            looked = audit.NOTHING
+        else:
+            looked = session.auditor.look_at(ready.checkout, session.index, plan.drift.changed)
         mended = swap.mend(session.store, ready.checkout, looked, sort, session.index)
     _begin(session, plan, operation)
     session.claim()
@@ -173,12 +176,13 @@ def _carry_out(session: Session, plan: Plan, dry_run: bool, operation: Operation
     except Lower:
         _copy_up(session, mended.checkout)
         raise
-    ended = keep.end_switch(session, operation, plan.manifest, files) if operation is not None else None
+    if operation is not None:
+        operation = keep.end_switch(session, operation, plan.manifest, outcome.packages, files)
     session.move_to(_position(session, plan))
     old = _set_aside(session, plan, mended.checkout)
     undone = _keep_what_was_replaced(session, plan, old)
     return outcome._replace(
-        recorded=ended.number if ended else None,
+        recorded=operation.number if operation else None,
         files=_taken_back(undone) if undone is not None and len(plan.steps) == 1 else files,
         programs=programs,
         shell_stands_inside=processes.shell_stands_in([os.fsdecode(old.path)], os.getppid()),
@@ -212,8 +216,7 @@ def _taken_back(operation: Operation) -> FileCounts:
 def _packages(session: Session, plan: Plan) -> tuple[Change, ...]:
     """What differs in packages: from a record where one says it, or else from the two states."""
     if plan.only is None:
-        old, new = session.recorded, session.manifest(plan.manifest)
-        return tuple(dists.diff(manifest.distributions(old), manifest.distributions(new)))
+        return keep.changes(session, session.position.manifest, plan.manifest)
     if plan.action == "undo":
         return tuple(Change(change.name, change.after, change.before) for change in plan.only.packages)
     return plan.only.packages

@@ -20,6 +20,8 @@ class Ready(NamedTuple):
     checkout: Checkout
     rescued: tuple[bytes, ...]
     """Absolute paths of files that somebody had written into the tree it was made of, or that had to go for it."""
+    just_laid: bool = False
+    """Whether all of it was laid out a moment ago: each object was looked at when it was linked."""
 
 
 def anticipate(session: Session, name: str) -> None:
@@ -59,7 +61,7 @@ def make_ready(session: Session, name: str) -> Ready:
             trees.bury_checkout(store, steps.start)
         trees.sweep(store, session.live, pinned)  # somebody rearranged that tree: it is of no more use
         checkout = layout.lay_out(store, name, state)
-    return Ready(checkout, tuple(rescued))
+    return Ready(checkout, tuple(rescued), just_laid=steps.start is None or checkout.name != steps.start.name)
 
 
 def _strip(session: Session, tree: Checkout, state: Manifest) -> None:
