@@ -1,7 +1,7 @@
 """Intake: files of a tree become objects, archives and segments, each file read once, a segment at a time.
 
 What a segment needed is let go of when it is written, so that memory does not grow with the tree; and many files are
-taken in by two processes, each with segments of its own.
+taken in by two processes, each with segments of its own. Some can be taken in beforehand, while others are still made.
 """
 
 from __future__ import annotations
@@ -85,8 +85,50 @@ _Share = tuple[list[int], bytes, list[tuple[str, int, int, tuple[bytes, ...]]], 
 """What one of two processes took in, of values that marshal knows: the portions' numbers, then as in Taken."""
 
 
-def take_in(store: Store, root: bytes, portions: Sequence[Portion], facts: Facts) -> Taken:
+class Beforehand:
+    """Portions that were taken in before the whole was complete. Each counts as long as its files are as they were."""
+
+    def __init__(self) -> None:
+        self._done: dict[frozenset[bytes], tuple[bool, list[Seen | None], Taken]] = {}
+
+    def take(self, store: Store, root: bytes, portion: Portion, found: Mapping[bytes, Seen]) -> None:
+        """Take in files that nothing is known of yet, with the store's lock held. Raises like :func:`take_in`.
+
+        What is too young to be believed counts for nothing: it will be read again.
+        """
+        held = set(store.pristine.names()) if len(portion.paths) >= WORTH_A_LOOK else set()
+        facts = Facts(found, {}, {}, held)
+        _refuse_if_short(store, [portion], facts)
+        taken = _Intake(store, root, facts).take([portion])
+        if not taken.young and not taken.kept[0].gone:
+            self._done[frozenset(portion.paths)] = (portion.guarded, _seen(portion, found), taken)
+
+    def of(self, store: Store, portion: Portion, facts: Facts) -> Taken | None:
+        """What was taken in of a portion; None where that is not, or no more, the same."""
+        guarded, seen, taken = self._done.get(frozenset(portion.paths), (None, [], None))
+        if taken is None or portion.known or portion.guarded != guarded or _seen(portion, facts.found) != seen:
+            return None
+        (kept,) = taken.kept
+        if facts.before.keys().isdisjoint(portion.paths):
+            return taken
+        entries = store.segments.read(kept.segment)
+        return taken._replace(kept=[_kept(kept.segment, entries, portion.paths, facts.before)])
+
+
+def take_in(
+    store: Store, root: bytes, portions: Sequence[Portion], facts: Facts, beforehand: Beforehand | None = None
+) -> Taken:
     """Keep what stands below ``root``. Raises StoreError, before anything is written, where the disk has no room."""
+    done: dict[int, Taken] = {}
+    for number, portion in enumerate(portions):
+        if beforehand is not None and (taken := beforehand.of(store, portion, facts)) is not None:
+            done[number] = taken
+    rest = [number for number in range(len(portions)) if number not in done]
+    taken = _take_in(store, root, [portions[number] for number in rest], facts)
+    return _together([(rest, taken), *(([number], each) for number, each in done.items())])
+
+
+def _take_in(store: Store, root: bytes, portions: Sequence[Portion], facts: Facts) -> Taken:
     _refuse_if_short(store, portions, facts)
     count = sum(len(portion.paths) for portion in portions)
     if count >= WORTH_A_LOOK and not store.pristine.shares_blocks():
@@ -107,16 +149,41 @@ def take_in(store: Store, root: bytes, portions: Sequence[Portion], facts: Facts
 
     with fork.in_turns([facts.weight(portion) for portion in portions]) as turns:
         shares = fork.both(lambda: share(turns), lambda: share(turns))
+    return _together(
+        (theirs, Taken([Kept(*each) for each in kept], decode(index).blocks, young, new))
+        for theirs, index, kept, young, new in shares
+    )
+
+
+def _together(parts: Iterable[tuple[Sequence[int], Taken]]) -> Taken:
+    """Several parts as one, each with the numbers of its portions."""
     kept: dict[int, Kept] = {}
     blocks: dict[str, Block] = {}
     young: set[bytes] = set()
     new: list[bytes] = []
-    for their_numbers, index, their_kept, their_young, their_new in shares:
-        kept.update((number, Kept(*each)) for number, each in zip(their_numbers, their_kept, strict=True))
-        blocks.update(decode(index).blocks)
-        young |= their_young
-        new += their_new
-    return Taken([kept[number] for number in range(len(portions))], blocks, young, new)
+    for numbers, taken in parts:
+        kept.update(zip(numbers, taken.kept, strict=True))
+        blocks.update(taken.blocks)
+        young |= taken.young
+        new += taken.new
+    return Taken([kept[number] for number in sorted(kept)], blocks, young, new)
+
+
+def _seen(portion: Portion, found: Mapping[bytes, Seen | None]) -> list[Seen | None]:
+    return [found[path] for path in sorted(portion.paths)]
+
+
+def _kept(
+    segment: str,
+    entries: Mapping[bytes, Entry],
+    present: Collection[bytes],
+    before: Mapping[bytes, Entry],
+    gone: Sequence[bytes] = (),
+) -> Kept:
+    """A portion of which ``present`` was read, and how it differs from ``before``."""
+    added = sum(1 for path in present if path not in before)
+    same = sum(1 for path in present if entries[path].same(before.get(path)))
+    return Kept(segment, added, len(present) - added - same, tuple(gone))
 
 
 def _refuse_if_short(store: Store, portions: Sequence[Portion], facts: Facts) -> None:
@@ -146,7 +213,7 @@ class _Intake:
 
     def _portion(self, portion: Portion, archive: Archive, blocks: dict[str, Block]) -> Kept:
         entries = dict(portion.known)
-        rows, before = self._facts.rows, self._facts.before
+        rows = self._facts.rows
         inodes = {path: rows[path].ino for path in entries if path in rows}
         absent = {path for path, entry in entries.items() if path not in inodes and entry.kind != DIRECTORY}
         gone = []
@@ -163,10 +230,7 @@ class _Intake:
         racy = frozenset(doubtful | (self._young.intersection(portion.paths)))
         rowed = {path: entry for path, entry in entries.items() if path not in absent}  # damaged bytecode is not laid
         blocks[segment] = block(segment, rowed, inodes, racy)
-        present = set(portion.paths).difference(gone)
-        added = sum(1 for path in present if path not in before)
-        same = sum(1 for path in present if entries[path].same(before.get(path)))
-        return Kept(segment, added, len(present) - added - same, tuple(gone))
+        return _kept(segment, entries, set(portion.paths).difference(gone), self._facts.before, gone)
 
     def _read(self, path: bytes, inodes: dict[bytes, int], archive: Archive | None) -> Entry:
         """Read a file or link, and link it in. Raises FileNotFoundError when it is gone."""

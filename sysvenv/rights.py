@@ -33,6 +33,11 @@ class Rights:
         self._uid, self._gid = (found.st_uid, found.st_gid) if found is not None else (0, 0)
         self._laid_down = False
 
+    @property
+    def are_another_s(self) -> bool:
+        """Whether this is root's work in the home of somebody else."""
+        return bool(self._uid)
+
     def lay_down(self) -> bool:
         """Act as the owner from now on; whether that is somebody else, who can run this sysvenv."""
         if not self._uid:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from sysvenv.operations.record import Outcome, Recording
 
 PROTOCOL = "2"
+_BETWEEN_LOOKS = 0.25
+"""Seconds: a distribution of any size takes pip longer."""
 _IGNORED = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -121,6 +123,8 @@ def _while_pip_runs(recording: Recording, call: Call, rights: Rights) -> Outcome
         return Outcome(exit_code=128 + signal.SIGINT, signal=signal.SIGINT)
     pip = _Process(int(started[1]))
     trouble = _meanwhile(recording)
+    if not rights.are_another_s:
+        _take_in_arrivals(recording, call)
     if _is_done(call):
         signal.signal(signal.SIGINT, _saving)
         try:
@@ -150,6 +154,17 @@ def _meanwhile(recording: Recording) -> str:
     except Exception as error:  # noqa: BLE001  nothing of it is needed to record what pip does
         return _sentence(error)
     return ""
+
+
+def _take_in_arrivals(recording: Recording, call: Call) -> None:
+    """Until we hear of pip, take in what it has finished: the second processor has nothing else to do."""
+    from store.second import processors
+
+    try:
+        while processors() > 1 and not select.select([call.status, call.done], [], [], _BETWEEN_LOOKS)[0]:
+            recording.take_in_arrivals()
+    except Exception as error:  # noqa: BLE001  it will all be looked at in the end
+        _say(f"{_sentence(error)}; trying again when pip has ended")
 
 
 def _is_done(call: Call) -> bool:

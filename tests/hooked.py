@@ -24,7 +24,8 @@ REPOSITORY = Path(__file__).parent.parent
 ALL = ["begin", "meanwhile", "finish"]
 """The recorder's steps, of a pip that came to its end."""
 
-# Stands in for sysvenv/operations/record.py. FAKE_BEGIN, FAKE_MEANWHILE, FAKE_AHEAD and FAKE_FINISH make it misbehave.
+# Stands in for sysvenv/operations/record.py. FAKE_BEGIN, FAKE_MEANWHILE, FAKE_ARRIVALS,
+# FAKE_AHEAD and FAKE_FINISH make it misbehave.
 _RECORD = """
 import fcntl, json, os, time
 from typing import NamedTuple
@@ -67,6 +68,10 @@ class Recording:
     def meanwhile(self):
         _note("meanwhile")
         _misbehave("meanwhile")
+    def take_in_arrivals(self):
+        if "FAKE_ARRIVALS" in os.environ:
+            _note("arrivals")
+            _misbehave("arrivals")
     def look_ahead(self):
         if "FAKE_AHEAD" in os.environ:  # else it is not told: a slow recorder hears of pip's end first
             _note("ahead")

@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 from hooked import ALL, Managed, children, drain, lock_is_free, start, wait_for
 
+from store.second import processors
+
 pytest_plugins = ["managed"]
 
 AUDIT = {"FAKE_BEGIN": "sleep2"}
@@ -306,4 +308,36 @@ def test_a_recorder_that_fails_ahead_of_pips_end_tries_again(one: Managed, slow_
     done = one.run("pip", "uninstall", "-y", "no-such", FAKE_AHEAD="refuse", **slow_end)
     assert (done.returncode, one.names()) == (0, ["begin", "meanwhile", "ahead", "finish"]), done
     assert "the store is broken (run sysvenv doctor); trying again when pip has ended" in done.stderr
+    assert done.stderr.endswith("RECORDED 0 0\n")
+
+
+@pytest.fixture
+def slow_work(tmp_path: Path) -> dict[str, str]:
+    """What makes a pip take a second longer, before it says that it is done."""
+    if processors() < 2:
+        pytest.skip("with one processor nothing is done while pip works")
+    (tmp_path / "sitecustomize.py").write_text("import atexit, time\natexit.register(time.sleep, 1)\n")
+    return {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def test_a_recorder_looks_for_what_arrives(one: Managed, slow_work: dict[str, str]) -> None:
+    """As long as pip works, and not once it has said that it is done."""
+    done = one.run("pip", "uninstall", "-y", "no-such", FAKE_ARRIVALS="", FAKE_AHEAD="", **slow_work)
+    names = one.names()
+    assert (done.returncode, names[:2], names[-2:]) == (0, ["begin", "meanwhile"], ["ahead", "finish"]), done
+    assert 2 <= names.count("arrivals") == len(names) - 4
+    assert done.stderr.endswith("RECORDED 0 0\n")
+
+
+@pytest.mark.parametrize(
+    ("fake", "told"),
+    [("refuse", "the store is broken (run sysvenv doctor)"), ("bug", "internal error: KeyError: 'x'")],
+)
+def test_a_recorder_that_fails_while_pip_works_tries_again(
+    one: Managed, slow_work: dict[str, str], fake: str, told: str
+) -> None:
+    """One line, no second attempt before pip's end, pip's exit code, and the recording after all."""
+    done = one.run("pip", "uninstall", "-y", "no-such", FAKE_ARRIVALS=fake, FAKE_AHEAD="", **slow_work)
+    assert (done.returncode, one.names()) == (0, ["begin", "meanwhile", "arrivals", "ahead", "finish"]), done
+    assert f"{told}; trying again when pip has ended" in done.stderr
     assert done.stderr.endswith("RECORDED 0 0\n")

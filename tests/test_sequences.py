@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import time
 
 import pytest
 from fingerprint import Fingerprint, environment, fingerprint
 from recorded import Environment
 
+from store import objects
 from sysvenv import history
 from sysvenv.errors import NotFound
 from sysvenv.head import read_head
 from sysvenv.history import History
-from sysvenv.operations import keep, label, record, recover, rewind
+from sysvenv.operations import keep, label, record, recover, rewind, verify
 from sysvenv.operations.record import Command, Outcome
 from sysvenv.operations.results import FileCounts
 
@@ -374,6 +376,55 @@ def test_what_was_captured_ahead_of_a_failed_end_is_looked_at_again(upgraded: En
     assert (operation.status, operation.files) == (history.FAILED, (2, 0, 0))
     rewind.undo(upgraded.context)
     assert seen(upgraded) == before
+
+
+def test_what_arrives_while_pip_runs_is_taken_in_at_once(
+    upgraded: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a pip has finished is read while it installs others, and is not read again; what it writes over is."""
+    before = seen(upgraded)
+    upgraded.wheel("early", "1.0", {"early/__init__.py": "early", "early/data.txt": "data", "early/empty.txt": ""})
+    recording = record.begin(upgraded.context, None, Command(["pip", "install", "early"], "/", os.getpid()), {})
+    recording.take_in_arrivals()
+    assert upgraded.bare_pip("install", "early") == 0
+    time.sleep(0.05)
+    recording.take_in_arrivals()
+    assert upgraded.bare_pip("install", "other") == 0
+    read: list[bytes] = []
+    real = objects.read
+    monkeypatch.setattr(objects, "read", lambda path: read.append(path) or real(path))
+    (upgraded.site / "early/data.txt").write_text("written over by another")
+    after = seen(upgraded)
+    operation = recording.finish(Outcome(0), None).operation
+    assert {change.name for change in operation.packages} == {"early", "other"}
+    again = {os.path.relpath(os.fsdecode(path), upgraded.site) for path in read}
+    assert "early/data.txt" in again and "other.py" in again
+    findings = verify.verify(upgraded.context).findings
+    assert [finding for finding in findings if finding.severity == "error"] == []
+    rewind.undo(upgraded.context)
+    assert seen(upgraded) == before
+    rewind.redo(upgraded.context)
+    assert seen(upgraded) == after
+
+
+def test_an_arrival_that_stays_is_not_read_again(upgraded: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not one of its files; and a RECORD that came a moment ago is left for the next look."""
+    upgraded.wheel("early", "1.0", {"early/__init__.py": "early", "early/data.txt": "data"})
+    recording = record.begin(upgraded.context, None, Command(["pip", "install", "early"], "/", os.getpid()), {})
+    recording.take_in_arrivals()
+    assert upgraded.bare_pip("install", "early") == 0
+    os.utime(upgraded.site / "early-1.0.dist-info/RECORD")
+    read: list[bytes] = []
+    real = objects.read
+    monkeypatch.setattr(objects, "read", lambda path: read.append(path) or real(path))
+    recording.take_in_arrivals()
+    assert read == []
+    time.sleep(0.05)
+    recording.take_in_arrivals()
+    assert len(read) >= 4  # with METADATA and RECORD
+    read.clear()
+    recording.finish(Outcome(0), None)
+    assert [path for path in read if b"early" in path] == []
 
 
 def test_numbers_are_never_used_again(upgraded: Environment) -> None:

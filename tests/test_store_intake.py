@@ -6,7 +6,7 @@ import os
 import time
 
 import pytest
-from specimens import DAY, File, Link, plain_sort, plant, worlds
+from specimens import DAY, File, Link, edit_in_place, plain_sort, plant, worlds, write
 
 from store import digest, fork, intake, objects
 from store.errors import Changed
@@ -120,3 +120,82 @@ def test_a_portion_that_is_empty_in_the_end_has_no_segment(world):
     taken = intake.take_in(world.store, root, *asked)
     assert taken.kept == [intake.Kept("", 0, 0, (b"pkg/m.py",))]
     assert taken.blocks == {}
+
+
+def same_result(world, one, other):
+    """Two takes of the same files: kept, rows, objects, copies."""
+    assert one.kept == other.kept
+    assert {n: dict(rows([b])) for n, b in one.blocks.items()} == {n: dict(rows([b])) for n, b in other.blocks.items()}
+    for name in one.blocks:
+        entries = [entry for entry in world.store.segments.read(name).values() if entry.has_object]
+        assert all(world.store.objects.intact(entry) for entry in entries)
+
+
+def test_what_was_taken_in_beforehand_is_not_read_again(world, monkeypatch):
+    """The result is that of one take; and all new files are named, to be made durable before anything names them."""
+    root = world.root + b"/one"
+    portions, facts = portions_of(root, FILES)
+    with worlds() as other:
+        alone = intake.take_in(other.store, root, portions, facts)
+    early = intake.Beforehand()
+    for portion in portions[::2]:
+        early.take(world.store, root, portion, facts.found)
+    read = []
+    real = objects.read
+    monkeypatch.setattr(objects, "read", lambda path: read.append(path) or real(path))
+    taken = intake.take_in(world.store, root, portions, facts, early)
+    same_result(world, taken, alone)
+    assert sorted(read) == sorted(root + b"/" + path for portion in portions[1::2] for path in portion.paths)
+    assert len(taken.new) == len(set(taken.new)) == len(alone.new)
+
+
+CHANGES = {
+    "content": lambda place: write(place, File(b"other\n")),
+    "mode": lambda place: os.chmod(place, 0o600),
+    "inode": lambda place: write(place, File(b"a\n")),
+    "in place": edit_in_place,
+    "another file": lambda place: write(place + b"i", File(b"stub\n")),
+    "one fewer": os.unlink,
+    "nothing": lambda place: None,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_is_other_than_beforehand_is_read_again(world, change):
+    """A distribution that came in pieces, or was written over by a later one: what stands in the end is kept."""
+    root = world.root + b"/one"
+    (portion,), facts = portions_of(root, {b"pkg/a.py": File(b"a\n"), b"pkg/b.py": File(b"b\n")})
+    early = intake.Beforehand()
+    early.take(world.store, root, portion, facts.found)
+    CHANGES[change](root + b"/pkg/a.py")
+    found = survey(root, Index("", {}, {b"": (0, 0)}, {}), [], [b""], plain_sort).changed
+    (now,), facts = [intake.Portion({}, list(found), guarded=True)], intake.Facts(found, {}, {}, ())
+    assert (early.of(world.store, now, facts) is None) == (change != "nothing")
+    assert early.of(world.store, now._replace(guarded=False), facts) is None
+    taken = intake.take_in(world.store, root, [now], facts, early)
+    kept = world.store.segments.read(taken.kept[0].segment)
+    assert kept.keys() == found.keys()
+    assert all(entry.same(objects.observe(root + b"/" + path)) for path, entry in kept.items())
+
+
+def test_what_was_taken_in_beforehand_is_compared_with_what_was_there(world):
+    """An upgrade: of its files some are new, some other, some as they were, however early they were read."""
+    root = world.root + b"/one"
+    spec = {b"pkg/same.py": File(b"same\n"), b"pkg/new.py": File(b"new\n"), b"pkg/other.py": File(b"other\n")}
+    portions, facts = portions_of(root, spec)
+    same = objects.observe(root + b"/pkg/same.py")
+    facts = facts._replace(before={b"pkg/same.py": same, b"pkg/other.py": same})
+    early = intake.Beforehand()
+    early.take(world.store, root, portions[0], facts.found)
+    (kept,) = intake.take_in(world.store, root, portions, facts, early).kept
+    assert (kept.added, kept.modified) == (1, 1)
+    assert early.of(world.store, portions[0]._replace(known={b"pkg/known.py": same}), facts) is None
+
+
+def test_what_was_too_young_beforehand_is_read_again(world):
+    """Within a tick of the clock a file may change and look as before."""
+    root = world.root + b"/one"
+    portions, facts = portions_of(root, {b"pkg/m.py": File(b"x\n", mtime=time.time_ns() + 10**10)})
+    early = intake.Beforehand()
+    early.take(world.store, root, portions[0], facts.found)
+    assert early.of(world.store, portions[0], facts) is None

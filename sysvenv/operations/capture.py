@@ -9,7 +9,7 @@ from typing import Any
 
 from store import capture, disk, intake
 from store.index import Index
-from store.intake import Kept
+from store.intake import Beforehand, Kept
 from store.manifests import Manifest
 from store.named import NamedTuple
 from store.scan import Drift
@@ -36,13 +36,15 @@ class Captured(NamedTuple):
         return any(self.files)
 
 
-def capture_tree(session: Session, root: bytes, index: Index, drift: Drift) -> Captured:
+def capture_tree(
+    session: Session, root: bytes, index: Index, drift: Drift, beforehand: Beforehand | None = None
+) -> Captured:
     """Read what drifted in the tree at ``root`` since it was ``index``'s state, and keep the new state.
 
     Objects, archives and segments are durable before the manifest is written, the manifest before this returns.
     """
     with session.store_lock():
-        return _capture(session, root, index, drift)
+        return _capture(session, root, index, drift, beforehand)
 
 
 def annotated(session: Session, manifest: Manifest, facts: Mapping[str, Any]) -> str:
@@ -54,7 +56,7 @@ def annotated(session: Session, manifest: Manifest, facts: Mapping[str, Any]) ->
     return name
 
 
-def _capture(session: Session, root: bytes, index: Index, drift: Drift) -> Captured:
+def _capture(session: Session, root: bytes, index: Index, drift: Drift, beforehand: Beforehand | None) -> Captured:
     store = session.store
     base = session.manifest(index.manifest)
     stated = manifests.stated_directories(store, base) if drift.stated else {}
@@ -63,7 +65,7 @@ def _capture(session: Session, root: bytes, index: Index, drift: Drift) -> Captu
     if not drift.changed and not directories:
         return Captured(index.manifest, base, after, FileCounts())
     made = Composition(store, os.fsdecode(root), base, index, drift.changed, directories)
-    taken = intake.take_in(store, root, made.portions, made.facts)
+    taken = intake.take_in(store, root, made.portions, made.facts, beforehand)
     capture.heal(store, made.facts.before.values())
     manifest, name = made.manifest(taken.kept), index.manifest
     if manifest.parts == base.parts:

@@ -8,6 +8,7 @@ from itertools import chain
 
 from store import segments
 from store.index import Block, Index, chosen
+from store.intake import Beforehand
 from store.row import rows
 from store.scan import Drift
 from sysvenv import dists, history, manifest, processes
@@ -67,9 +68,9 @@ def keep(session: Session, operation: Operation, drift: Drift) -> Operation | No
     return conclude(session, operation, capture_live(session, drift))
 
 
-def capture_live(session: Session, drift: Drift) -> Captured:
+def capture_live(session: Session, drift: Drift, beforehand: Beforehand | None = None) -> Captured:
     """Keep what is on disk in the live tree as a state, whatever operation it will turn out to belong to."""
-    return capture_tree(session, session.live, session.index, drift)
+    return capture_tree(session, session.live, session.index, drift, beforehand)
 
 
 def conclude(session: Session, operation: Operation, captured: Captured, *, notices: bool = False) -> Operation | None:

@@ -10,6 +10,7 @@ from store.named import NamedTuple
 from sysvenv import dists, history, redact, selection, standards
 from sysvenv.history import Operation
 from sysvenv.operations import keep, recover, spare
+from sysvenv.operations.arrivals import Arrivals
 from sysvenv.operations.capture import Captured
 from sysvenv.operations.results import Recorded
 from sysvenv.operations.session import Context, Session
@@ -47,6 +48,7 @@ class Recording:
         self.operation = operation
         self.external = external
         self._ahead: Captured | None = None
+        self._arrivals = Arrivals(session)
 
     def meanwhile(self) -> None:
         """While pip runs: bring the spare tree to the state before this operation, so that undo finds it ready."""
@@ -54,9 +56,13 @@ class Recording:
         if "uninstall" in self.operation.command:
             standards.get_ready()  # to tell who needs what is left
 
+    def take_in_arrivals(self) -> None:
+        """While pip still runs: take in what it has finished."""
+        self._arrivals.look()
+
     def look_ahead(self) -> None:
         """When pip has done its work, but not ended: capture what it did, in the time its interpreter takes to go."""
-        self._ahead = keep.capture_live(self.session, self.session.rescan(unfinished=False))
+        self._ahead = self._capture(unfinished=False)
         self.session.save_ahead(self._ahead.found)
 
     def finish(self, outcome: Outcome, report: dict[str, Any] | None) -> Recorded:
@@ -69,7 +75,7 @@ class Recording:
                 status = history.INTERRUPTED if outcome.signal else history.FAILED
             captured = self._ahead
             if captured is None or status != history.DONE:  # what was not finished is looked at more closely
-                captured = keep.capture_live(session, session.rescan(unfinished=status != history.DONE))
+                captured = self._capture(unfinished=status != history.DONE)
             ended = self.operation._replace(status=status, exit_code=outcome.shell_code, origins=origins_of(report))
             told = session.context.config.history.notices
             operation = keep.conclude(session, ended, captured, notices=told)
@@ -78,6 +84,10 @@ class Recording:
             session.leave()
         notes = [*session.notes, self._hint] if operation is not None and self._hint else session.notes
         return Recorded(operation, self.external, rolled_back, tuple(notes))
+
+    def _capture(self, *, unfinished: bool) -> Captured:
+        drift = self.session.rescan(unfinished=unfinished)
+        return keep.capture_live(self.session, drift, self._arrivals.taken)
 
     def _roll_back(self, status: str) -> bool:
         """Take a failed or interrupted pip back at once, if the configuration says so."""
