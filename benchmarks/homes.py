@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from glob import glob
@@ -120,7 +120,4 @@ def base_python() -> str:
 
 def remove(tree: str) -> None:
     """Delete a tree or a file, if it is there."""
-    if os.path.isdir(tree) and not os.path.islink(tree):
-        shutil.rmtree(tree)
-    elif os.path.lexists(tree):
-        os.unlink(tree)
+    subprocess.run(["rm", "-rf", "--", tree], check=True)  # shutil.rmtree takes twice as long, of many minutes

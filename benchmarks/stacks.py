@@ -64,9 +64,18 @@ def install(house: str, *what: str) -> Command:
     return ["install", "--no-deps", *offline(house), *what]
 
 
+def _template(place: Workplace, stack: str) -> Venv:
+    return Venv(place, place.path("stacks", stack))
+
+
+def keep(venv: Venv, stack: str) -> None:
+    """A stack was installed into a fresh venv anyway: let :func:`stack_venv` have a copy."""
+    _template(venv.place, stack).copy(venv.root)
+
+
 def stack_venv(place: Workplace, stack: str) -> str:
     """Root of a plain venv with a stack, installed by pip; made at the first call. Not to be changed: copy it."""
-    venv = Venv(place, place.path("stacks", stack))
+    venv = _template(place, stack)
     if not os.path.exists(venv.root):
         if place.first is not None:
             venv.copy(stack_venv(place.first, stack))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from benchmarks.homes import fresh, remove
-from benchmarks.pairs import one_core
 from benchmarks.scenarios import growth, recording, startup
 from benchmarks.workplace import Workplace
 
@@ -12,14 +11,11 @@ def run(place: Workplace) -> None:
     """Homes of 1 k, 9 k and 20 k files; a fresh venv; a stack of 12 packages."""
     for size in ("1k", "9k", "20k"):
         home, plain = growth.build(place, size)
-        growth.rewinding(place, size, home, runs=9)
+        growth.rewinding(place, size, home, runs=9, pinned=5 if size == "20k" else 0)
         if size == "9k":
             growth.recording(place, size, home, plain, runs=4)
             startup.commands(place, home, 7)
             startup.hook(place, home, 25)
-        if size == "20k":
-            with one_core():
-                growth.rewinding(place, size, home, runs=5, pinned=True)
         remove(home.home)
     recording.one_package(place, "fresh", fresh(place), *growth.small(place), runs=4)
     recording.synthetic_stack(place, fresh(place), 2)

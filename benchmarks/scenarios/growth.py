@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 from benchmarks import memory, stacks
@@ -21,11 +22,8 @@ def run(place: Workplace) -> None:
     for size, count in SIZES.items():
         large = count > 20_000  # each run takes as many files longer, and varies less
         home, plain = build(place, size)
-        rewinding(place, size, home, runs=7 if large else 11)
+        rewinding(place, size, home, 7 if large else 11, pinned=0 if count < 20_000 else 3 if large else 7)
         medians[size] = place.results.document["figures"][f"growth/{size}"]["undo"]["seconds"]
-        if count >= 20_000:
-            with one_core():
-                rewinding(place, size, home, runs=3 if large else 7, pinned=True)
         check = Side("status --check", [home.sysvenv("status", "--check")], home.environ())
         place.compare(f"growth/{size}/audit", [check], 3 if large else 7, {})
         recording(place, size, home, plain, runs=3 if large else 5)
@@ -60,30 +58,39 @@ def install(place: Workplace) -> list[str]:
     return stacks.install(*small(place))
 
 
-def rewinding(place: Workplace, size: str, home: Home, runs: int, pinned: bool = False) -> None:
-    """undo, redo and restore of ready states in turn with the floor. The last operation is one small package."""
+def rewinding(place: Workplace, size: str, home: Home, runs: int, pinned: int = 0) -> None:
+    """undo, redo and restore of ready states in turn with the floor; undo and redo also `pinned` times on one core. The
+    last operation is one small package."""
     after = fingerprint(home.root)
     home.do("undo")
     before = fingerprint(home.root)
     home.do("redo")
-    floor = place.floor(home.root)  # last in each round, when all these files are there again
-    name = "undo-one-core" if pinned else "undo"
-    ratios = {f"{name}/{size}": ("undo", "floor")}
-    if not pinned:
-        ratios[f"redo/{size}"] = ("redo", "floor")
-    sides = [home.side(verb, home.sysvenv(verb)) for verb in ("undo", "redo")]
-    what = f"growth/{size}" + ("/one-core" if pinned else "")
-    place.compare(what, [*sides, floor], runs, ratios, files=home.count())
+    ratios = {f"{verb}/{size}": (verb, "floor") for verb in ("undo", "redo")}
+    floor = _back_and_forth(place, f"growth/{size}", home, runs, ratios)
+    if pinned:
+        with one_core():
+            _back_and_forth(
+                place, f"growth/{size}/one-core", home, pinned, {f"undo-one-core/{size}": ("undo", "floor")}
+            )
     place.check(fingerprint(home.root), after, f"{size}: redo")
     home.do("undo")
     place.check(fingerprint(home.root), before, f"{size}: undo")
     home.do("redo")
-    if not pinned:
-        home.do("snapshot", "after", "--force")
-        restores = [home.side(f"restore {name}", home.sysvenv("restore", name)) for name in ("baseline", "after")]
-        ratio = {f"restore/{size}": ("restore after", "floor")}
-        place.compare(f"growth/{size}/restore", [*restores, floor], runs, ratio, files=home.count())
-        place.check(fingerprint(home.root), after, f"{size}: restore")
+    home.do("snapshot", "after", "--force")
+    restores = [home.side(f"restore {name}", home.sysvenv("restore", name)) for name in ("baseline", "after")]
+    ratio = {f"restore/{size}": ("restore after", "floor")}
+    place.compare(f"growth/{size}/restore", [*restores, floor], runs, ratio, files=home.count())
+    place.check(fingerprint(home.root), after, f"{size}: restore")
+
+
+def _back_and_forth(
+    place: Workplace, figure: str, home: Home, runs: int, ratios: Mapping[str, tuple[str, str]]
+) -> Side:
+    """undo and redo in turn with the floor, which comes last in each round, when all files are there again."""
+    floor = place.floor(home.root)
+    sides = [home.side(verb, home.sysvenv(verb)) for verb in ("undo", "redo")]
+    place.compare(figure, [*sides, floor], runs, ratios, files=home.count())
+    return floor
 
 
 def recording(place: Workplace, size: str, home: Home, plain: Venv, runs: int) -> None:

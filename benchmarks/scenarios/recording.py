@@ -11,11 +11,10 @@ from benchmarks.workplace import Workplace
 
 
 def run(place: Workplace) -> None:
-    """One package into a fresh venv and into the ML venv, nothing at all, and the whole stack."""
+    """One package, and nothing at all, into a fresh venv and into the ML venv."""
     house = stacks.wheelhouse(place)
     for where, template in (("fresh", fresh(place)), ("ml", stacks.stack_venv(place, "ml"))):
         one_package(place, where, template, house, "six", runs=6)
-    whole(place, "stack", fresh(place), [*stacks.offline(house), "-r", stacks.requirements("ml")], 2)
 
 
 def pair(place: Workplace, name: str, template: str) -> tuple[Home, Venv]:
@@ -49,22 +48,22 @@ def one_package(place: Workplace, where: str, template: str, house: str, package
     remove(plain.root)
 
 
-def whole(place: Workplace, name: str, template: str, wanted: list[str], runs: int) -> None:
-    """A stack into a fresh venv. Each run begins with a copy of the fresh one, written out."""
-    home, plain = pair(place, name, template)
+def whole(place: Workplace, template: str, wanted: list[str], runs: int) -> tuple[Home, Venv]:
+    """A stack into a fresh venv. Each run begins with a copy of the fresh one, written out. Returns what is made."""
+    home, plain = pair(place, "stack", template)
     sides = [
         home.side("sysvenv", home.pip("install", *wanted), before=lambda: home.adopt(template)),
         plain.side("plain pip", plain.pip("install", *wanted), before=lambda: plain.copy(template)),
     ]
-    ratio = {f"record/{name}": ("sysvenv", "plain pip")}
-    place.compare(f"record/{name}", sides, runs, ratio, sync=True, warm=0)
+    ratio = {"record/stack": ("sysvenv", "plain pip")}
+    place.compare("record/stack", sides, runs, ratio, sync=True, warm=0)
     place.check_distributions(home.root, plain.root, "a whole stack: recorded pip install and plain pip")
-    remove(home.home)
-    remove(plain.root)
+    return home, plain
 
 
 def synthetic_stack(place: Workplace, template: str, runs: int) -> None:
     """The same with wheels made here: no network needed."""
     house = place.path("stack-wheels", "")
     wanted = wheels(house, "stacked", packages=12, files_each=120, seed=3)
-    whole(place, "stack", template, [*stacks.offline(house), *wanted], runs)
+    for each in whole(place, template, [*stacks.offline(house), *wanted], runs):
+        remove(each.root)
