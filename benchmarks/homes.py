@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from glob import glob
 
@@ -99,10 +100,10 @@ class Home(Venv):
                 remove(os.path.join(self.home, name))
         os.unlink(os.path.join(self.root, ".sysvenv"))
 
-    def forget_trees(self) -> None:
-        """Delete what stands ready, as store/FORMAT.md allows at any time: the next switch has to lay its tree out."""
+    def forget_trees(self, aside: str) -> None:
+        """Take away what stands ready, as store/FORMAT.md allows at any time: the next switch lays its tree out."""
         for tree in glob(os.path.join(self.home, "store/trees/*")):
-            remove(tree)
+            set_aside(tree, aside)
 
 
 def fresh(place: Workplace) -> str:
@@ -116,6 +117,13 @@ def fresh(place: Workplace) -> str:
 def base_python() -> str:
     """The interpreter our own environment was made with."""
     return str(getattr(sys, "_base_executable", sys.executable))
+
+
+def set_aside(tree: str, aside: str) -> None:
+    """Move a tree into the directory `aside`, if it is there. Deleting it would leave a file system with inodes that
+    some (ext4 without a journal) do not take again at once, and whoever makes a tree next pays for that."""
+    if os.path.lexists(tree):
+        os.rename(tree, os.path.join(tempfile.mkdtemp(dir=aside), "tree"))
 
 
 def remove(tree: str) -> None:

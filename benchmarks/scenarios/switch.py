@@ -7,7 +7,7 @@ from functools import partial
 
 from benchmarks import stacks
 from benchmarks.fingerprint import fingerprint
-from benchmarks.homes import Home, Venv, remove
+from benchmarks.homes import Home, Venv, remove, set_aside
 from benchmarks.pairs import Side
 from benchmarks.stacks import STACKS, UvVenv
 from benchmarks.workplace import Workplace
@@ -67,23 +67,24 @@ def not_ready(place: Workplace, home: Home) -> None:
     for stack in ("web", "ml"):
         home.do("restore", stack)
         place.run(["cp", "-a", home.root, copies[stack]])
-    farm = place.path("farm")
+    farm, aside = place.path("farm"), place.path("aside", "")
     for stack in ("web", "ml"):
         restore = home.sysvenv("restore", stack)
-        laid = home.side(f"restore {stack}", restore, before=partial(_stand_aside, home, stack))
-        link = Side("cp -al", [["cp", "-al", copies[stack], farm]], place.environ(), lambda: remove(farm))
+        laid = home.side(f"restore {stack}", restore, before=partial(_stand_in_the_other, home, stack, aside))
+        before = partial(set_aside, farm, aside)
+        link = Side("cp -al", [["cp", "-al", copies[stack], farm]], place.environ(), before)
         ratio = {f"switch/not-ready/to-{stack}": (laid.name, "cp -al")}
         place.compare(f"switch/not-ready/{stack}", [laid, link], 5, ratio, sync=True)
     home.do("restore", "ml")
     place.check(fingerprint(home.root), ml, "switched to web and back, laid out anew")
-    for tree in (*copies.values(), farm):
+    for tree in (*copies.values(), farm, aside):
         remove(tree)
 
 
-def _stand_aside(home: Home, target: str) -> None:
+def _stand_in_the_other(home: Home, target: str, aside: str) -> None:
     """Stand in the other stack, with no tree ready."""
     home.do("restore", "ml" if target == "web" else "web")
-    home.forget_trees()
+    home.forget_trees(aside)
 
 
 def by_pip(place: Workplace) -> None:

@@ -259,7 +259,8 @@ class Session:
             self._saved = value
 
     def store_lock(self) -> Lock:
-        """The store's own lock, for a ``with`` block: held while objects are added or healed, never while pip runs.
+        """The store's own lock, for a ``with`` block: held while objects are added or healed; while pip runs, for one
+        distribution at a time.
 
         Always taken after the environment's. Several environments may come to share one store.
         """
