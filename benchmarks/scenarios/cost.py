@@ -34,6 +34,8 @@ def run(place: Workplace) -> None:
     if not shares:
         accumulate(place, template, venv, "disk/text", guard="text")
     farms(place, template, venv)
+    if shares:
+        a_copy(place, template, venv)
 
 
 def accumulate(place: Workplace, template: str, venv: int, name: str, guard: str) -> None:
@@ -74,6 +76,14 @@ def farms(place: Workplace, template: str, venv: int) -> None:
         place.results.amount(f"disk/full copies/{name}, %", 100 * states)
         place.results.amount(f"disk/cp -al farms/{name}, %", 100 * states * one / venv)
     remove(os.path.dirname(farm))
+
+
+def a_copy(place: Workplace, template: str, venv: int) -> None:
+    """What a copy takes that shares all blocks: an inode for each file, and what a file system keeps in it of small ones."""
+    copy, before = place.path("shared", "copy"), filesystems.used(place.root)
+    place.run(["cp", "-a", "--reflink=always", template, copy])
+    place.results.amount("disk/a reflinked copy, %", 100 * (filesystems.used(place.root) - before) / venv)
+    remove(copy)
 
 
 def note(place: Workplace, name: str, extra: int, venv: int) -> None:
