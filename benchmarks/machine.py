@@ -38,7 +38,7 @@ def caveats(place: str) -> list[str]:
     return [
         "The ext4 measured has no journal. Such a one looks past each inode freed in the last minutes before it takes "
         "one (Linux, fs/ext4/ialloc.c: recently_deleted): what makes many directories where many were just deleted, on "
-        "either side, takes several times as long as elsewhere, and most of a switch that is not ready is that."
+        "either side, takes several times as long as elsewhere."
     ]
 
 

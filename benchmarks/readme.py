@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from glob import glob
 
 from benchmarks import report, results
-from benchmarks.bars import Bar, held_by
+from benchmarks.bars import HELD_BY, HELD_BY_IMAGES, Bar, what_holds
 from benchmarks.results import Document
 
 README = os.path.join(os.path.dirname(results.FOLDER), os.pardir, "README.md")
 BEGIN = "<!-- benchmarks/run --readme writes what follows -->"
 END = "<!-- up to here -->"
-NOTHING = "No figures are committed yet: `benchmarks/run` takes them on your machine, in over an hour."
+NOTHING = "No figures are committed yet: `benchmarks/run` takes them on your machine, in 35 minutes."
 FIRST = "ext4"
 """Whose figures are shown where there are several."""
 
@@ -72,12 +72,12 @@ def committed() -> list[str]:
 
 def block() -> str:
     """What belongs between the markers."""
-    found = committed()
-    return render(results.read(found[0])) if found else NOTHING
+    found = [results.read(path) for path in committed()]
+    return render(*found) if found else NOTHING
 
 
-def render(document: Document) -> str:
-    """Caveats, plot, table, and how to take the figures again."""
+def render(document: Document, *others: Document) -> str:
+    """Caveats, plot, table, what was missed on `others`, and how to take the figures again."""
     facts = document["machine"]
     machine = (
         f"{facts['cpu']}, {facts['cores']} cores, {facts['filesystem']}, Python {facts['python']}, uv {facts['uv']}"
@@ -90,6 +90,7 @@ def render(document: Document) -> str:
         "",
         *_sentences(document),
         "",
+        *(line for other in others for line in _elsewhere(other)),
         "Take them again: `benchmarks/run`; only what CI guards: `benchmarks/run --quick`.",
     ]
     return "\n".join(lines)
@@ -146,11 +147,24 @@ def _sentences(document: Document) -> list[str]:
             f"restore` fills them, {times(ratios['sharing/uv'])} when uv does; {times(ratios['sharing/pip'])} when pip "
             "does, which writes each file anew."
         )
+    spaced = [word for line in lines for word in (line, "")]
+    return [*spaced, *_kept(document, "Of", HELD_BY)]
+
+
+def _elsewhere(document: Document) -> list[str]:
+    """Which bars another file system misses."""
+    where = f"On {document['machine']['filesystem']}, in a file that is mounted, of"
+    copy = document["amounts"].get("disk/a reflinked copy, %")
+    note = [f"A copy of the ML venv that shares all its blocks takes {copy:.1f} % of it there.", ""] if copy else []
+    return [*_kept(document, where, HELD_BY_IMAGES), "", *note]
+
+
+def _kept(document: Document, of: str, held_by: Mapping[str, str]) -> list[str]:
+    """How many bars are kept, and a line for each that is not."""
     verdicts = report.verdicts(document)
     missed = [(bar, value) for bar, value in verdicts if not bar.met(value)]
-    lines.append(f"Of {len(verdicts)} bars, {len(verdicts) - len(missed)} are kept." + (" Missed:" if missed else ""))
-    spaced = [word for line in lines for word in (line, "")]
-    return [*spaced, *_missed(missed)] if missed else spaced[:-1]
+    count = f"{of} {len(verdicts)} bars, {len(verdicts) - len(missed)} are kept."
+    return [f"{count} Missed:", "", *_missed(missed, held_by)] if missed else [count]
 
 
 def _uv_wins(document: Document, row: Row) -> bool:
@@ -162,14 +176,15 @@ def _percent(ratio: float) -> str:
     return f"{max(0, round(100 * (ratio - 1)))} %"  # a little faster is chance
 
 
-def _missed(missed: list[tuple[Bar, float]]) -> Iterator[str]:
-    """A line for each; what holds several is told once."""
-    told: set[str] = set()
+def _missed(missed: list[tuple[Bar, float]], held_by: Mapping[str, str]) -> Iterator[str]:
+    """A line for each reason, and one for each bar of which none is known."""
+    lines: dict[str, list[str]] = {}
     for bar, value in missed:
-        why = held_by(bar)
-        reason = f": {'the same' if why in told else why}" if why else ""
-        told.add(why)
-        yield f"* {bar.what} {report.shown(value, bar)} ({report.limit(bar)}){reason}."
+        told = f"{bar.what} {report.shown(value, bar)} ({report.limit(bar)})"
+        why = what_holds(bar, held_by)
+        lines.setdefault(why or told, []).append(told)
+    for why, told in lines.items():
+        yield f"* {'; '.join(told)}" + (f": {why}." if why != told[0] else ".")
 
 
 def rewrite() -> int:

@@ -79,7 +79,7 @@ def farms(place: Workplace, template: str, venv: int) -> None:
 
 
 def a_copy(place: Workplace, template: str, venv: int) -> None:
-    """What a copy takes that shares all blocks: an inode for each file, and what a file system keeps in it of small ones."""
+    """What a copy takes that shares all blocks: inodes, names, and the small files that are kept within an inode."""
     copy, before = place.path("shared", "copy"), filesystems.used(place.root)
     place.run(["cp", "-a", "--reflink=always", template, copy])
     place.results.amount("disk/a reflinked copy, %", 100 * (filesystems.used(place.root) - before) / venv)

@@ -53,7 +53,7 @@ def ready(place: Workplace, home: Home) -> None:
     sides = [ours["web"], uvs["web"], ours["ml"], uvs["ml"], floor]
     ratios = {f"switch/to-{stack}/uv": (f"uv {stack}", f"restore {stack}") for stack in STACKS}
     ratios |= {"restore/ml": ("restore ml", "floor")}
-    # What uv changes in thousands of directories would be written out by our first fsync, on file systems with a journal.
+    # Where there is a journal, our first fsync would write out what uv changed in thousands of directories.
     place.compare("switch/ready", sides, _RUNS, ratios, sync=True, files=home.count())
     place.check(fingerprint(home.root), ml, "switched to web and back")
     place.check_distributions(home.root, uv.root, "switched to ML, sysvenv and uv")
