@@ -125,8 +125,8 @@ HELD_BY: Mapping[str, str] = {
 """What holds a bar where it is missed, and how that can be seen; by the ratio's name, or how it begins."""
 
 _DURABLE = (
-    "an fsync takes 1.3 to 1.8 ms there, as it goes through two file systems, and 0.4 on the one the file lies in; undo "
-    "makes 6, restore 10 (`strace -f -T -e fsync`)"
+    "an fsync takes 1.3 to 1.8 ms there, as it goes through two file systems, and 0.4 on the one the file lies in; "
+    "undo makes 6, restore 10 (`strace -f -T -e fsync`)"
 )
 HELD_BY_IMAGES: Mapping[str, str] = {
     "undo": _DURABLE,
