@@ -183,8 +183,8 @@ def _missed(missed: list[tuple[Bar, float]], held_by: Mapping[str, str]) -> Iter
         told = f"{bar.what} {report.shown(value, bar)} ({report.limit(bar)})"
         why = what_holds(bar, held_by)
         lines.setdefault(why or told, []).append(told)
-    for why, told in lines.items():
-        yield f"* {'; '.join(told)}" + (f": {why}." if why != told[0] else ".")
+    for why, bars in lines.items():
+        yield f"* {'; '.join(bars)}" + (f": {why}." if why != bars[0] else ".")
 
 
 def rewrite() -> int:

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from benchmarks.workplace import Workplace
 
 SCENARIOS = {
-    "undo": "undo of one package, of 20 upgraded, of the whole ML stack; beside pip, a rebuilt venv, uv and the floor",
+    "undo": "the ML stack recorded, then undo of it, of one package, of 20 upgraded; beside pip, a rebuilt venv, uv",
     "switch": "from the ML stack to the web stack and back, ready and not ready; beside uv, pip and cp -al",
     "first_import": "restore and the first import of the ML stack; beside uv and pip",
-    "recording": "what sysvenv adds to pip install; beside plain pip",
+    "recording": "what sysvenv adds to pip install of one package, or of nothing; beside plain pip",
     "startup": "status, history, --help, --version, and python -c pass with the hook",
     "growth": "undo, redo, restore, recording, audit and adoption from 1 k to 200 k files",
     "histories": "undo, history and gc with 1 to 1,000 operations of history",
