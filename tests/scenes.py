@@ -127,8 +127,11 @@ class Scene:
 
     def lay(self, name: str) -> None:
         """Put the home back as it was when it was kept under that name."""
-        if self.root.exists():
-            shutil.rmtree(self.root)
+        while self.root.exists():
+            try:
+                shutil.rmtree(self.root)
+            except FileNotFoundError:
+                continue  # what empties the trash behind the last command is still at work
         copy_home(self.kept / name, self.root)
 
     def seen(self) -> Fingerprint:
