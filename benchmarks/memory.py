@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.pairs import CommandFailed, spawn
 
-_EVERY = 0.005
+_EVERY = 0.001
 """Seconds between two looks. A shorter peak may be missed, so the processes' own high-water marks count too."""
 
 

@@ -96,10 +96,7 @@ class Beforehand:
 
         What is too young to be believed counts for nothing: it will be read again.
         """
-        held = set(store.pristine.names()) if len(portion.paths) >= WORTH_A_LOOK else set()
-        facts = Facts(found, {}, {}, held)
-        _refuse_if_short(store, [portion], facts)
-        taken = _Intake(store, root, facts).take([portion])
+        taken = _take_in(store, root, [portion], Facts(found, {}, {}, ()))
         if not taken.young and not taken.kept[0].gone:
             self._done[frozenset(portion.paths)] = (portion.guarded, _seen(portion, found), taken)
 
@@ -133,7 +130,7 @@ def _take_in(store: Store, root: bytes, portions: Sequence[Portion], facts: Fact
     count = sum(len(portion.paths) for portion in portions)
     if count >= WORTH_A_LOOK and not store.pristine.shares_blocks():
         facts = facts._replace(held={*facts.held, *store.pristine.names()})
-    if count < WORTH_A_FORK or not fork.worth_it():
+    if len(portions) < 2 or count < WORTH_A_FORK or not fork.worth_it():
         return _Intake(store, root, facts).take(portions)
     numbers: list[int] = []
 

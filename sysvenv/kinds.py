@@ -85,7 +85,7 @@ class Classifier:
             return ENVIRONMENT
         if path.startswith(self._below_site) and _is_code(path[len(self._below_site) :]):
             return ENVIRONMENT
-        if self._is_claimed(path) or path in self._known:
+        if path in self._known or self._is_claimed(path):
             return ENVIRONMENT
         return DATA
 

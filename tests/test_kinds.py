@@ -113,10 +113,9 @@ def test_records_are_read_once_and_only_if_needed(root: Path, monkeypatch: pytes
     asked: list[bytes] = []
     monkeypatch.setattr("sysvenv.kinds.dists.claims", lambda root, place: asked.append(place) or set())
     classifier = Classifier(str(root), SITE, {b"share/known"})
-    for path in (b"bin/x", b"pyvenv.cfg", SITE + b"/a.py", SITE + b"/__pycache__/a.pyc"):
+    for path in (b"bin/x", b"pyvenv.cfg", SITE + b"/a.py", b"share/known", SITE + b"/__pycache__/a.pyc"):
         classifier.kind(path, FILE)
     assert asked == []
-    assert classifier.kind(b"share/known", FILE) is ENVIRONMENT
     classifier.kind(b"undecided", FILE)
     classifier.kind(b"another", FILE)
     assert len(asked) == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 
 from benchmarks import memory, stacks
@@ -59,19 +58,20 @@ def install(place: Workplace) -> list[str]:
 
 
 def rewinding(place: Workplace, size: str, home: Home, runs: int, pinned: int = 0) -> None:
-    """undo, redo and restore of ready states in turn with the floor; undo and redo also `pinned` times on one core. The
-    last operation is one small package."""
+    """undo, redo and restore of ready states in turn with the floor, which comes last in each round, when all files are
+    there again; undo and redo also `pinned` times on one core. The last operation is one small package."""
     after = fingerprint(home.root)
     home.do("undo")
     before = fingerprint(home.root)
     home.do("redo")
+    floor, count = place.floor(home.root), home.count()
+    sides = [home.side("undo", home.sysvenv("undo")), home.side("redo", home.sysvenv("redo")), floor]
     ratios = {f"{verb}/{size}": (verb, "floor") for verb in ("undo", "redo")}
-    floor = _back_and_forth(place, f"growth/{size}", home, runs, ratios)
+    place.compare(f"growth/{size}", sides, runs, ratios, files=count)
     if pinned:
+        ratios = {f"undo-one-core/{size}": ("undo", "floor")}
         with one_core():
-            _back_and_forth(
-                place, f"growth/{size}/one-core", home, pinned, {f"undo-one-core/{size}": ("undo", "floor")}
-            )
+            place.compare(f"growth/{size}/one-core", sides, pinned, ratios, files=count)
     place.check(fingerprint(home.root), after, f"{size}: redo")
     home.do("undo")
     place.check(fingerprint(home.root), before, f"{size}: undo")
@@ -79,18 +79,8 @@ def rewinding(place: Workplace, size: str, home: Home, runs: int, pinned: int = 
     home.do("snapshot", "after", "--force")
     restores = [home.side(f"restore {name}", home.sysvenv("restore", name)) for name in ("baseline", "after")]
     ratio = {f"restore/{size}": ("restore after", "floor")}
-    place.compare(f"growth/{size}/restore", [*restores, floor], runs, ratio, files=home.count())
+    place.compare(f"growth/{size}/restore", [*restores, floor], runs, ratio, files=count)
     place.check(fingerprint(home.root), after, f"{size}: restore")
-
-
-def _back_and_forth(
-    place: Workplace, figure: str, home: Home, runs: int, ratios: Mapping[str, tuple[str, str]]
-) -> Side:
-    """undo and redo in turn with the floor, which comes last in each round, when all files are there again."""
-    floor = place.floor(home.root)
-    sides = [home.side(verb, home.sysvenv(verb)) for verb in ("undo", "redo")]
-    place.compare(figure, [*sides, floor], runs, ratios, files=home.count())
-    return floor
 
 
 def recording(place: Workplace, size: str, home: Home, plain: Venv, runs: int) -> None:
