@@ -7,6 +7,7 @@ cannot see (a store through a mapping, an edit that puts the mtime back) only ``
 
 from __future__ import annotations
 
+import errno
 import os
 
 from store.index import names
@@ -21,6 +22,8 @@ Looked = tuple[list[bytes], list[bytes]]
 """What an audit found to disagree or to be gone: paths of files and links, and directories (b"" is the root)."""
 NOTHING: Looked = ([], [])
 """Of a tree that is as it should be."""
+GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
+"""What lstat says where nothing is: also where above it stands a file, or a link that leads to itself."""
 PORTIONS = 128
 """Into how many pieces an audit is cut: small ones, so that two processes end together whatever each did before."""
 
@@ -128,7 +131,9 @@ def _moved(place: int | None, paths: list[bytes], modes: list[int], mtimes: list
     for path, mode, mtime in zip(paths, modes, mtimes):  # noqa: B905 (hot; decode checked)
         try:
             stat = lstat(path or b".", dir_fd=place)
-        except (FileNotFoundError, NotADirectoryError):
+        except OSError as error:
+            if error.errno not in GONE:
+                raise
             found.append(path)
             continue
         if stat.st_mtime_ns != mtime or stat.st_mode & 0o7777 != mode:
@@ -144,7 +149,9 @@ def _touched(place: int | None, paths: list[bytes], columns: list[list[int]]) ->
     for path, ino, mtime, size, mode in zip(paths, *columns):  # noqa: B905 (hot; decode checked)
         try:
             stat = lstat(path, dir_fd=place)
-        except (FileNotFoundError, NotADirectoryError):
+        except OSError as error:
+            if error.errno not in GONE:
+                raise
             found.append(path)
             continue
         if stat.st_mtime_ns != mtime or stat.st_size != size or stat.st_mode != mode or (ino and stat.st_ino != ino):

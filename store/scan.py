@@ -9,6 +9,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from store.audit import GONE
 from store.errors import StoreError
 from store.index import ANY, RACY, Block, Index
 from store.named import NamedTuple
@@ -121,7 +122,9 @@ class _Survey:
     def _lstat(self, path: bytes) -> os.stat_result | None:
         try:
             return os.lstat(os.path.join(self.root, path) if path else self.root)
-        except (FileNotFoundError, NotADirectoryError):
+        except OSError as error:
+            if error.errno not in GONE:
+                raise
             return None
 
     def _gone(self, directory: bytes, expected: dict[bytes, Row | None]) -> None:

@@ -183,9 +183,10 @@ def test_a_restore_tells_how_many_files_differ(upgraded: Environment) -> None:
         assert any(counted)
 
 
-@pytest.mark.parametrize("change", ["chmod", "touch", "rename", "retarget", "empty"])
+@pytest.mark.parametrize("change", ["chmod", "touch", "rename", "retarget", "empty", "loop"])
 def test_whatever_changes_is_undone(upgraded: Environment, change: str) -> None:
-    """chmod -R, touch, mv, a new link target, a file made empty: one operation each, undone exactly and redone."""
+    """chmod -R, touch, mv, a new link target, a file made empty, a link to itself in place of a package: one operation
+    each, undone exactly and redone."""
     before = seen(upgraded)
     file = upgraded.site / "demo" / "__init__.py"
     if change == "chmod":
@@ -200,6 +201,9 @@ def test_whatever_changes_is_undone(upgraded: Environment, change: str) -> None:
     elif change == "retarget":
         os.unlink(upgraded.venv / "bin/python3")
         os.symlink("nowhere", upgraded.venv / "bin/python3")
+    elif change == "loop":
+        shutil.rmtree(upgraded.site / "demo")
+        os.symlink("demo", upgraded.site / "demo")
     else:
         file.write_bytes(b"")
     after = seen(upgraded)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 from fingerprint import fingerprint
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from specimens import (
     DAY,
@@ -89,6 +89,8 @@ def take(world, checkout, kept, drift):
 
 @on_disk
 @given(specs(), specs(), st.booleans())
+@example({b"a/a": File(b"")}, {b"a": Link(b"a")}, False)
+@example({b"a/b/lib/a": File(b"")}, {b"a": Link(b"a")}, False)
 def test_every_change_is_captured_and_the_old_state_stays(one, other, through):
     """Whatever a program does to a checkout, by replacing files or writing through them: the state it leaves can be
     laid out exactly, and so can the state before."""
